@@ -1,0 +1,334 @@
+"""Every setting of the service, read once and passed down from the command line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "CLINICWAY_"
+_MEBIBYTE = 1024 * 1024
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used. Names each variable and what would be right, never the value:
+    some of them are secrets."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        super().__init__(" ".join(f"{name} must be {right}." for name, right in problems.items()))
+
+
+def _text(
+    description: str, *, right: str, pattern: str | None = None, secret: bool = False
+) -> Meta:
+    return Meta(description=description, pattern=pattern, extra={"right": right, "secret": secret})
+
+
+def _number(description: str, *, right: str, ge: float, le: float) -> Meta:
+    return Meta(description=description, ge=ge, le=le, extra={"right": right, "secret": False})
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator can choose. Field `pool_size` is the variable `CLINICWAY_POOL_SIZE` and the
+    flag `--pool-size`; docs/settings.md lists them all."""
+
+    host: Annotated[
+        str, _text("Address to listen on", right="a host name or IP address", pattern=r"^\S+$")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, _number("Port to listen on", right="a whole number from 1 to 65535", ge=1, le=65535)
+    ] = 8000
+    data_dir: Annotated[
+        Path,
+        _text(
+            "Folder of the embedded PostgreSQL, the keyring and compiled code",
+            right="the path of a folder",
+        ),
+    ] = Path(".clinicway")
+    database_url: (
+        Annotated[
+            str,
+            _text(
+                "PostgreSQL 15 or later to use in place of the embedded one, one host or several",
+                right="a URL like postgresql://user:password@host:5432/database",
+                pattern=r"^postgres(ql)?://\S+$",
+                secret=True,
+            ),
+        ]
+        | None
+    ) = None
+    workers: Annotated[
+        int, _number("Server processes", right="a whole number from 1 to 256", ge=1, le=256)
+    ] = 1
+    pool_size: Annotated[
+        int,
+        _number(
+            "Database connections of one process",
+            right="a whole number from 1 to 1000",
+            ge=1,
+            le=1000,
+        ),
+    ] = 10
+    keyring: (
+        Annotated[
+            Path,
+            _text(
+                "File of the secret keys; without it, keyring.json in the data folder",
+                right="the path of a file",
+            ),
+        ]
+        | None
+    ) = None
+    geocoder: (
+        Annotated[
+            str,
+            _text(
+                "geopy service to ask for what the gazetteer does not know, such as nominatim",
+                right="the name of a geopy geocoder, such as nominatim or google",
+                pattern=r"^[A-Za-z][A-Za-z0-9_-]*$",
+            ),
+        ]
+        | None
+    ) = None
+    geocoder_url: (
+        Annotated[
+            str,
+            _text(
+                "Address of that service, when it is not its public one",
+                right="an http or https URL",
+                pattern=r"^https?://\S+$",
+            ),
+        ]
+        | None
+    ) = None
+    geocoder_key: (
+        Annotated[
+            str,
+            _text(
+                "Key for that service", right="a key without spaces", pattern=r"^\S+$", secret=True
+            ),
+        ]
+        | None
+    ) = None
+    geocoder_timeout: Annotated[
+        float,
+        _number(
+            "Seconds to wait for that service before the gazetteer answers alone",
+            right="a number of seconds from 0.01 to 60",
+            ge=0.01,
+            le=60,
+        ),
+    ] = 2.0
+    geocoder_rate: Annotated[
+        float,
+        _number(
+            "Requests a second that one process may send to that service",
+            right="a number from 0.01 to 1000",
+            ge=0.01,
+            le=1000,
+        ),
+    ] = 1.0
+    public_url: (
+        Annotated[
+            str,
+            _text(
+                "Where the service is seen from outside, for links in its answers",
+                right="an http or https URL",
+                pattern=r"^https?://[^\s?#]+$",
+            ),
+        ]
+        | None
+    ) = None
+    environment: Annotated[
+        str,
+        _text(
+            "Name inside API keys (cw_live_…), to tell the keys of one deployment from another's",
+            right="1 to 12 lower-case letters and digits",
+            pattern=r"^[a-z0-9]{1,12}$",
+        ),
+    ] = "live"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        _text("Least severe log line that is written", right="one of debug, info, warning, error"),
+    ] = "info"
+    log_format: Annotated[
+        Literal["console", "json"],
+        _text("Form of the log lines", right="either console or json"),
+    ] = "console"
+    access_log: Annotated[bool, _text("Whether each request is logged", right="true or false")] = (
+        False
+    )
+    index_poll_seconds: Annotated[
+        float,
+        _number(
+            "Seconds between two looks at the log of changes, for when a notification was lost",
+            right="a number of seconds from 0.01 to 60",
+            ge=0.01,
+            le=60,
+        ),
+    ] = 1.0
+    max_body_bytes: Annotated[
+        int,
+        _number(
+            "Largest request body, in bytes",
+            right="a whole number from 1024 to 104857600",
+            ge=1024,
+            le=100 * _MEBIBYTE,
+        ),
+    ] = _MEBIBYTE
+    claim_days: Annotated[
+        int,
+        _number(
+            "Days that a clinic's word on accepting patients, wait and capacity stands",
+            right="a whole number of days from 1 to 3650",
+            ge=1,
+            le=3650,
+        ),
+    ] = 30
+    stale_days: Annotated[
+        int,
+        _number(
+            "Days after which a profile that nobody verified is listed as stale",
+            right="a whole number of days from 1 to 3650",
+            ge=1,
+            le=3650,
+        ),
+    ] = 180
+    cache_answers: Annotated[
+        int,
+        _number(
+            "Encoded search answers that one process keeps; 0 keeps none",
+            right="a whole number from 0 to 1000000",
+            ge=0,
+            le=1_000_000,
+        ),
+    ] = 4096
+    key_overlap_hours: Annotated[
+        float,
+        _number(
+            "Hours that an API key goes on working after it was rotated",
+            right="a number of hours from 0 to 720",
+            ge=0,
+            le=720,
+        ),
+    ] = 24.0
+
+    @property
+    def keyring_path(self) -> Path:
+        return self.keyring or self.data_dir / "keyring.json"
+
+    def __repr__(self) -> str:
+        # Tracebacks and logs print settings: what is secret stays out of them.
+        shown = (
+            f"{s.name}={'***' if s.secret else repr(getattr(self, s.name))}"
+            for s in SETTINGS
+            if not (s.secret and getattr(self, s.name) is None)
+        )
+        return f"Settings({', '.join(shown)})"
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One field of Settings, as the command line, the docs and the error messages show it."""
+
+    name: str
+    variable: str
+    flag: str
+    description: str
+    right: str
+    """What a usable value is, to follow the words "must be"."""
+    default: object
+    type: object
+    secret: bool
+
+
+def _settings() -> tuple[Setting, ...]:
+    hints = get_type_hints(Settings, include_extras=True)
+    found: list[Setting] = []
+    for field in msgspec.structs.fields(Settings):
+        meta = _meta(hints[field.name])
+        extra = meta.extra or {}
+        found.append(
+            Setting(
+                name=field.name,
+                variable=PREFIX + field.name.upper(),
+                flag="--" + field.name.replace("_", "-"),
+                description=str(meta.description),
+                right=str(extra["right"]),
+                default=field.default,
+                type=hints[field.name],
+                secret=bool(extra["secret"]),
+            )
+        )
+    return tuple(found)
+
+
+def _meta(hint: object) -> Meta:
+    """The Meta of `Annotated[T, Meta]` or of `Annotated[T, Meta] | None`."""
+    for part in (hint, *get_args(hint)):
+        for item in getattr(part, "__metadata__", ()):
+            if isinstance(item, Meta):
+                return item
+    raise TypeError("a setting carries its description in a Meta")
+
+
+SETTINGS = _settings()
+
+
+def process_environment() -> Mapping[str, str]:
+    """The environment of this process: the only place that reads it."""
+    return dict(os.environ)
+
+
+def read_settings(environ: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
+    """Settings from variables named `CLINICWAY_…` and from flags named by field, which win.
+
+    An empty variable counts as not set. Relative paths are taken from the working directory.
+    Raises SettingsError, naming everything that is wrong at once.
+    """
+    values: dict[str, object] = {}
+    problems: dict[str, str] = {}
+    for setting in SETTINGS:
+        if setting.name in flags:
+            raw, named = flags[setting.name], setting.flag
+        else:
+            raw, named = environ.get(setting.variable, ""), setting.variable
+        if raw == "" and setting.name not in flags:
+            continue
+        try:
+            values[setting.name] = _decode(raw, setting)
+        except msgspec.ValidationError:
+            problems[named] = setting.right
+    if problems:
+        raise SettingsError(problems)
+    values.setdefault("data_dir", _path(str(Settings().data_dir)))
+    return msgspec.structs.replace(Settings(), **values)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Variables that look like settings and are none, each with the setting it resembles."""
+    known = [setting.variable for setting in SETTINGS]
+    return {
+        name: next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.75)), None)
+        for name in sorted(environ)
+        if name.startswith(PREFIX) and name not in known
+    }
+
+
+def _decode(raw: str, setting: Setting) -> object:
+    return msgspec.convert(raw, setting.type, strict=False, dec_hook=_decode_path)
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str) and value.strip() and "\0" not in value:
+        return _path(value)
+    raise ValueError("not a path")
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
