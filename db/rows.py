@@ -148,3 +148,36 @@ class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     revoked_at: datetime | None
     replaced_by: str | None
+
+
+class StaleRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A clinic that nobody has verified lately."""
+
+    id: UUID
+    slug: str
+    name: str
+    city: str
+    state: str
+    verified_at: datetime | None
+    updated_at: datetime
+    source_name: str
+    source_retrieved_on: date | None
+
+
+class SiteRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What tells whether two records are of the same clinic."""
+
+    id: UUID
+    slug: str
+    name: str
+    line1: str | None
+    city: str
+    state: str
+    postal_code: str | None
+    lat: float | None
+    lon: float | None
+    point_precision: PointPrecision | None
+    phone: str | None
+    website: str | None
+    director_registration_system: str | None
+    director_registration_value: str | None
