@@ -1,0 +1,53 @@
+"""Small readings of single cells that several importers share. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumberFormat
+
+_NOT_WORD = re.compile(r"[^a-z0-9]+")
+_EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension)\s*(\d{1,8})$", re.IGNORECASE)
+
+
+def words(text: str) -> str:
+    """The text as a lower-case ASCII slug, so that spelling of case, accents and punctuation does
+    not tell two rows apart. "" when nothing is left."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return _NOT_WORD.sub("-", plain.lower()).strip("-")
+
+
+def row_key(prefix: str, *parts: Iterable[str]) -> str:
+    """An import key: what a row is called in its source, the same in every file of that source."""
+    return f"{prefix}:" + "|".join(words(" ".join(part)) for part in parts)
+
+
+@lru_cache(maxsize=4096)
+def phone(text: str, country: str) -> tuple[str | None, str | None]:
+    """E.164 number and extension. The number is None when it cannot be one of that country's."""
+    extension = None
+    if (found := _EXTENSION.search(text)) is not None:
+        extension, text = found[1], text[: found.start()]
+    try:
+        number = phonenumbers.parse(text, country)
+    except NumberParseException:
+        return None, None
+    if not phonenumbers.is_valid_number(number):
+        return None, None
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164), extension
+
+
+def website(text: str) -> str | None:
+    """The address with its scheme, which lists often leave out; None for an empty cell."""
+    if not text:
+        return None
+    return text if "://" in text else f"http://{text}"
+
+
+def several(text: str, mark: str = ";") -> list[str]:
+    """The values of a cell that holds several, without empty ones and repeats."""
+    return list(dict.fromkeys(part for part in (p.strip() for p in text.split(mark)) if part))
