@@ -12,11 +12,16 @@ from msgspec import UNSET, Meta, UnsetType
 from db.states import Accepting, Drug, PointPrecision, Route, Setting
 
 # What any free text may hold: printable characters, no control characters (NUL above all).
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
-LongText = Annotated[str, Meta(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")]
+Text = Annotated[
+    str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")
+]
+LongText = Annotated[
+    str, Meta(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")
+]
 Slug = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")]
 StateCode = Annotated[
-    str, Meta(pattern=r"^[A-Z]{2}-[A-Z]{2,3}$", description="ISO 3166-2", examples=["US-AZ", "GB-ENG"])
+    str,
+    Meta(pattern=r"^[A-Z]{2}-[A-Z]{2,3}$", description="ISO 3166-2", examples=["US-AZ", "GB-ENG"]),
 ]
 LanguageTag = Annotated[
     str, Meta(max_length=35, description="BCP 47 language tag", examples=["en", "es", "ase"])
@@ -119,7 +124,9 @@ class ClinicWrite(_Written):
     source: SourceWrite
     organization: Text | None = None
     location: LocationWrite | None = None
-    phone: Annotated[str, Meta(max_length=20, description="E.164", examples=["+16025550100"])] | None = None
+    phone: (
+        Annotated[str, Meta(max_length=20, description="E.164", examples=["+16025550100"])] | None
+    ) = None
     email: Annotated[str, Meta(max_length=254)] | None = None
     website: Annotated[str, Meta(max_length=500, description="http or https URL")] | None = None
     medical_director: DirectorWrite | None = None
@@ -145,26 +152,26 @@ class ClinicPatch(_Written):
     name: Text | UnsetType = UNSET
     address: AddressWrite | UnsetType = UNSET
     source: SourceWrite | UnsetType = UNSET
-    organization: Text | None | UnsetType = UNSET
-    location: LocationWrite | None | UnsetType = UNSET
-    phone: Annotated[str, Meta(max_length=20)] | None | UnsetType = UNSET
-    email: Annotated[str, Meta(max_length=254)] | None | UnsetType = UNSET
-    website: Annotated[str, Meta(max_length=500)] | None | UnsetType = UNSET
-    medical_director: DirectorWrite | None | UnsetType = UNSET
+    organization: Text | UnsetType | None = UNSET
+    location: LocationWrite | UnsetType | None = UNSET
+    phone: Annotated[str, Meta(max_length=20)] | UnsetType | None = UNSET
+    email: Annotated[str, Meta(max_length=254)] | UnsetType | None = UNSET
+    website: Annotated[str, Meta(max_length=500)] | UnsetType | None = UNSET
+    medical_director: DirectorWrite | UnsetType | None = UNSET
     offerings: Annotated[list[OfferingWrite], Meta(max_length=50)] | UnsetType = UNSET
     accepting: Accepting | UnsetType = UNSET
-    wait_days: Days | None | UnsetType = UNSET
-    weekly_capacity: Count | None | UnsetType = UNSET
+    wait_days: Days | UnsetType | None = UNSET
+    weekly_capacity: Count | UnsetType | None = UNSET
     payers: Annotated[list[Slug], Meta(max_length=32)] | UnsetType = UNSET
     languages: Annotated[list[LanguageTag], Meta(max_length=64)] | UnsetType = UNSET
-    age: AgeWrite | None | UnsetType = UNSET
+    age: AgeWrite | UnsetType | None = UNSET
     assesses: Annotated[list[Slug], Meta(max_length=32)] | UnsetType = UNSET
     hours: Annotated[list[HoursWrite], Meta(max_length=50)] | UnsetType = UNSET
-    telehealth: bool | None | UnsetType = UNSET
-    rems_certified: bool | None | UnsetType = UNSET
+    telehealth: bool | UnsetType | None = UNSET
+    rems_certified: bool | UnsetType | None = UNSET
     programmes: Annotated[list[Slug], Meta(max_length=64)] | UnsetType = UNSET
     unverified: Annotated[list[Text], Meta(max_length=64)] | UnsetType = UNSET
-    verified_at: datetime | None | UnsetType = UNSET
+    verified_at: datetime | UnsetType | None = UNSET
 
 
 class MergeWrite(_Written):
