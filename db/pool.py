@@ -107,7 +107,8 @@ class Pool:
         try:
             async with asyncio.timeout(patience):
                 await driver.close()
-        except TimeoutError:
+        except DRIVER_ERRORS:
+            # Out of patience, or the server is gone and the farewell cannot be said.
             driver.terminate()
 
     @asynccontextmanager
