@@ -41,13 +41,6 @@ def phone(text: str, country: str) -> tuple[str | None, str | None]:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164), extension
 
 
-def website(text: str) -> str | None:
-    """The address with its scheme, which lists often leave out; None for an empty cell."""
-    if not text:
-        return None
-    return text if "://" in text else f"http://{text}"
-
-
 def several(text: str, mark: str = ";") -> list[str]:
     """The values of a cell that holds several, without empty ones and repeats."""
     return list(dict.fromkeys(part for part in (p.strip() for p in text.split(mark)) if part))

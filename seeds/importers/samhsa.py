@@ -10,11 +10,13 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
-from seeds.importers.fields import phone, row_key
+from seeds.importers.contacts import Contacts
+from seeds.importers.fields import row_key
 from seeds.importers.mapped import Mapped, PassedOver, profile_of
 from seeds.importers.report import ImportOptions, Refused
 from seeds.importers.table import Row
@@ -96,16 +98,17 @@ class SamhsaReader:
         zip_code = _zip_code(row.get("zip"))
         if not first:
             raise Refused("name1: is empty")
-        key = row_key("samhsa", (first, second), (row.get("street1"), row.get("street2")), (zip_code,))
+        key = row_key(
+            "samhsa", (first, second), (row.get("street1"), row.get("street2")), (zip_code,)
+        )
         if not codes.issuperset(self._options.services):
             return PassedOver(line=row.line, key=key)
-        doubts: list[str] = []
+        contacts = Contacts()
         unverified = [self._reported]
-        number, extension = phone(row.get("phone"), "US")
-        if number is None and row.get("phone"):
-            doubts.append("phone: left out, it is no telephone number of the United States")
-        if extension is not None:
-            unverified.append(f"Phone: ask for extension {extension}.")
+        number = contacts.phone("phone", row.get("phone"), "US")
+        if contacts.extension is not None:
+            unverified.append(f"Phone: ask for extension {contacts.extension}.")
+        doubts = contacts.doubts
         if self._book.unknown(codes):
             doubts.append("service_code_info: has a code that is not in the code book")
         name, organization = _names(first, second)
@@ -138,7 +141,7 @@ class SamhsaReader:
         )
 
     def _services(self, codes: set[str], unverified: list[str]) -> dict[str, object]:
-        """The fields that the service codes fill; adds to `unverified` what must be said of them."""
+        """The fields that the service codes fill; `unverified` gets what must be said of them."""
         book = self._book
         offerings: list[dict[str, object]] = []
         if book.treatments["ketamine_infusion"] in codes:
@@ -201,5 +204,5 @@ def _age(groups: list[list[int]]) -> dict[str, int | None] | None:
 def _has_gap(groups: list[list[int]]) -> bool:
     in_order = sorted(groups)
     return any(
-        before[1] + 1 != after[0] for before, after in zip(in_order, in_order[1:], strict=False)
+        before[1] + 1 != after[0] for before, after in pairwise(in_order)
     )

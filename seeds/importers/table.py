@@ -180,9 +180,7 @@ class Table:
         for magic, sentence in _NOT_TEXT.items():
             if start.startswith(magic):
                 raise NotImportable(sentence)
-        return io.TextIOWrapper(
-            stream, encoding="utf-8-sig", errors="surrogateescape", newline=""
-        )
+        return io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
     def _header(
         self, named: str, required: Collection[str], known: Collection[str] | None
