@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.openapi.spec import SecurityRequirement, SecurityScheme
+from litestar.openapi.spec import SecurityScheme
 
 from api.clock import Clock
 from api.errors import Forbidden, Unauthenticated
@@ -31,11 +31,9 @@ CACHED_KEYS: Final = 10_000
 NOTE_SECONDS: Final = 60.0
 """How often the last use of a key is written down, at most."""
 
-SCHEME: Final = "apiKey"
-SECURITY: Final[list[SecurityRequirement]] = [{SCHEME: []}]
-"""For `security=` of every handler that needs a key."""
 SECURITY_SCHEMES: Final = {
-    SCHEME: SecurityScheme(
+    # Named by `NEEDS_KEY` of api/operations.py.
+    "apiKey": SecurityScheme(
         type="http",
         scheme="bearer",
         bearer_format="cw_<environment>_<id>_<secret>",

@@ -285,6 +285,11 @@ def process_environment() -> Mapping[str, str]:
     return dict(os.environ)
 
 
+def set_in_environment(name: str, value: str) -> None:
+    """Tell a library, here and in child processes, what it reads from the environment only."""
+    os.environ[name] = value
+
+
 def read_settings(environ: Mapping[str, str], flags: Mapping[str, str]) -> Settings:
     """Settings from variables named `CLINICWAY_…` and from flags named by field, which win.
 

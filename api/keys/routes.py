@@ -6,27 +6,47 @@ import hashlib
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from litestar import Response, delete, get, post
+from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State
 from litestar.params import Body, Parameter
 from litestar.types import ControllerRouterHandler
 
-from api.auth import SECURITY, Authenticator, Caller, needs
+from api.auth import Authenticator, Caller, needs
 from api.clock import Clock
-from api.errors import FieldError, InvalidBody, InvalidParameter
+from api.errors import FieldError, InvalidBody
 from api.keyring import Keyring
 from api.keys.errors import NoSuchKey
-from api.keys.schemas import Key, KeyPage, KeyWrite, NewKey
+from api.keys.schemas import Key, KeyPage, KeysQuery, KeyWrite, NewKey
 from api.keys.service import KeyMaker, list_keys, read_key, revoke
+from api.operations import NEEDS_KEY, answers, documented, problems
+from api.parameters import read_query
 from api.settings import Settings
 from db.pool import Pool
 
 ADMIN: Final = "admin"
 _KEY_ID = re.compile(r"[0-9a-f]{32}")
 KeyId = Annotated[str, Parameter(description="Id of the key: the part between its last two `_`")]
+
+
+_EXAMPLE: Final = {
+    "id": "0193a1b2c3d47e5f8a6b7c8d9e0f1a2b",
+    "name": "Booking desk, Phoenix",
+    "scopes": ["referrals:write"],
+    "state": "active",
+    "created_at": "2026-11-22T16:00:00Z",
+    "created_by": "command line",
+    "last_used_at": None,
+    "expires_at": None,
+    "revoked_at": None,
+    "replaced_by": None,
+}
+_NEW_EXAMPLE: Final = {
+    **_EXAMPLE,
+    "key": "cw_live_0193a1b2c3d47e5f8a6b7c8d9e0f1a2b_abcdefghijklmnopqrstuvwxyz234567",
+}
 
 
 class _Services:
@@ -47,9 +67,14 @@ class _Services:
     "/v1/keys",
     operation_id="createKey",
     summary="Make an API key; its secret is shown this once",
-    tags=["keys"],
+    tags=["Keys"],
     guards=[needs(ADMIN)],
-    security=SECURITY,
+    security=NEEDS_KEY,
+    opt=documented(
+        body_example={"name": "Booking desk, Phoenix", "scopes": ["referrals:write"]},
+        response_headers=["Location"],
+    ),
+    responses=answers(NewKey, example=_NEW_EXAMPLE, status=201, description="Made") | problems(503),
 )
 async def create_key(
     data: Annotated[KeyWrite, Body(description="What the key is for and what it may do")],
@@ -79,24 +104,20 @@ async def create_key(
     "/v1/keys",
     operation_id="listKeys",
     summary="List the API keys, newest first",
-    tags=["keys"],
+    tags=["Keys"],
     guards=[needs(ADMIN)],
-    security=SECURITY,
+    security=NEEDS_KEY,
+    opt=documented(query=KeysQuery),
+    responses=answers(KeyPage, example={"items": [_EXAMPLE], "next": None}) | problems(503),
 )
-async def list_all(
-    state: State,
-    ended: Annotated[
-        bool, Parameter(description="Whether to list revoked and expired keys, too")
-    ] = False,
-    limit: Annotated[int, Parameter(ge=1, le=100, description="Keys on a page")] = 50,
-    cursor: Annotated[str | None, Parameter(description="`next` of the page before")] = None,
-) -> KeyPage:
+async def list_all(request: Request[Any, Any, State], state: State) -> KeyPage:
+    query = read_query(request, KeysQuery)
     services = _Services(state)
-    if cursor is not None and not _KEY_ID.fullmatch(cursor):
-        raise InvalidParameter.named("cursor", "take it from `next` of the page before")
     now = services.clock.now()
     async with services.database.acquire() as conn:
-        rows, following = await list_keys(conn, now=now, ended=ended, before=cursor, limit=limit)
+        rows, following = await list_keys(
+            conn, now=now, ended=query.ended, before=query.cursor, limit=query.limit
+        )
     return KeyPage(items=[Key.from_row(row, now) for row in rows], next=following)
 
 
@@ -104,9 +125,11 @@ async def list_all(
     "/v1/keys/{key_id:str}",
     operation_id="readKey",
     summary="Read one API key, without its secret",
-    tags=["keys"],
+    tags=["Keys"],
     guards=[needs(ADMIN)],
-    security=SECURITY,
+    security=NEEDS_KEY,
+    opt=documented(response_headers=["ETag"]),
+    responses=answers(Key, example=_EXAMPLE) | problems(404, 503),
 )
 async def read_one(key_id: KeyId, state: State) -> Response[Key]:
     services = _Services(state)
@@ -120,9 +143,10 @@ async def read_one(key_id: KeyId, state: State) -> Response[Key]:
     "/v1/keys/{key_id:str}",
     operation_id="revokeKey",
     summary="Revoke an API key; it stops everywhere within 30 seconds",
-    tags=["keys"],
+    tags=["Keys"],
     guards=[needs(ADMIN)],
-    security=SECURITY,
+    security=NEEDS_KEY,
+    responses=problems(404, 503),
 )
 async def revoke_one(key_id: KeyId, state: State) -> None:
     services = _Services(state)
@@ -142,9 +166,12 @@ async def revoke_one(key_id: KeyId, state: State) -> None:
         "or until it would have expired anyway; its `expires_at` says when. Revoke it to end it "
         "sooner."
     ),
-    tags=["keys"],
+    tags=["Keys"],
     guards=[needs(ADMIN)],
-    security=SECURITY,
+    security=NEEDS_KEY,
+    opt=documented(response_headers=["Location"]),
+    responses=answers(NewKey, example=_NEW_EXAMPLE, status=201, description="Made")
+    | problems(404, 409, 503),
 )
 async def rotate_one(key_id: KeyId, caller: Caller, state: State) -> Response[NewKey]:
     services = _Services(state)

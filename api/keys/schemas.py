@@ -30,6 +30,9 @@ Scope = Annotated[
     str,
     Meta(
         pattern=SCOPE_PATTERN,
+        extra={
+            "right": "referrals:write, directory:write, admin, or clinic: and the id of a clinic"
+        },
         description=(
             "referrals:write (send referrals), directory:write (any profile), clinic:<id> (that "
             "clinic's profile and offers) or admin (keys and the audit trail). None includes "
@@ -54,6 +57,24 @@ class KeyWrite(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=50)]
     expires_at: (
         Annotated[datetime, Meta(tz=True, description="When it stops; never, if null")] | None
+    ) = None
+
+
+class KeysQuery(msgspec.Struct, frozen=True, kw_only=True):
+    ended: Annotated[bool, Meta(description="Whether to list revoked and expired keys, too")] = (
+        False
+    )
+    limit: Annotated[int, Meta(ge=1, le=100, description="Keys on a page")] = 50
+    cursor: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[0-9a-f]{32}$",
+                description="`next` of the page before",
+                extra={"right": "what `next` of the page before holds"},
+            ),
+        ]
+        | None
     ) = None
 
 
