@@ -89,54 +89,85 @@ class RuleViolation(Problem):
 
 
 class Unauthenticated(Problem):
+    """The call needs an API key, and none came or it is not known, revoked or expired.
+
+    Send `Authorization: Bearer cw_…`. A revoked key stops working within 30 seconds.
+    """
+
     status = 401
     slug = "unauthenticated"
     title = "A valid API key is needed"
 
 
 class Forbidden(Problem):
+    """The key is valid and its scopes do not cover this call. Ask the operator for another key."""
+
     status = 403
     slug = "forbidden"
     title = "This key may not do that"
 
 
 class NotFound(Problem):
+    """No such route, or nothing under that id that the caller may see."""
+
     status = 404
     slug = "not-found"
     title = "There is nothing here"
 
 
 class MethodNotAllowed(Problem):
+    """The route exists and does not take this method; the `Allow` header names those it takes."""
+
     status = 405
     slug = "method-not-allowed"
     title = "This method does not work here"
 
 
 class Conflict(Problem):
+    """What is stored does not allow this, whatever version is named. Read it again and decide."""
+
     status = 409
     slug = "conflict"
     title = "The request conflicts with what is stored"
 
 
 class PreconditionFailed(Problem):
+    """The version in `If-Match` is not the stored one. Read the resource, apply the change to what
+    it is now, and send it with the new ETag."""
+
     status = 412
     slug = "stale-version"
     title = "Somebody changed it in the meantime"
 
 
+class BodyTooSlow(Problem):
+    """The body did not arrive in time, or the connection closed before it had. Send it again."""
+
+    status = 408
+    slug = "body-too-slow"
+    title = "The body did not arrive in time"
+
+
 class BodyTooLarge(Problem):
+    """The body has more bytes than the service takes; nothing of it was used."""
+
     status = 413
     slug = "body-too-large"
     title = "The body is too large"
 
 
 class UnsupportedMediaType(Problem):
+    """A body needs the header `Content-Type: application/json`, and UTF-8 as its encoding."""
+
     status = 415
     slug = "unsupported-media-type"
     title = "The body must be JSON in UTF-8"
 
 
 class PreconditionRequired(Problem):
+    """A change needs the header `If-Match` with the ETag of the version that was read, so that
+    nobody's change is overwritten unseen."""
+
     status = 428
     slug = "version-required"
     title = "Say which version you are changing"

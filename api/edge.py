@@ -1,0 +1,178 @@
+"""The outermost layer of every request: its id, the headers of safety, HEAD, and what is measured.
+
+One plain ASGI function around Litestar, because each further layer costs every search. It takes a
+few microseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import count
+from typing import Any, Final, cast
+
+import structlog
+from litestar import Request
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from api.clock import Clock
+from api.errors import NotFound
+from api.logs import described
+from api.metrics import Requests
+from api.operations import PROBLEM_JSON, documentation
+from api.parameters import refuse_parameters
+from api.problems import InternalError, document, route_of, with_head
+
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_POLICY: Final = b"content-security-policy"
+_DEFAULT_POLICY: Final = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+_SAFETY: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+)
+
+
+class AnswerCutShort(Exception):
+    """Raised to the server so that it closes the connection: the answer had begun when it failed.
+    Carries no text, because the server prints it."""
+
+
+class _HeadAnswered(Exception):
+    """Stops a stream whose caller asked for the headers only."""
+
+
+class Edge:
+    """Wraps the application's ASGI callable. One for each application."""
+
+    def __init__(self, app: ASGIApp, *, clock: Clock, requests: Requests, access_log: bool) -> None:
+        self._app = app
+        self._monotonic = clock.monotonic
+        self._requests = requests
+        self._access_log = access_log
+        # Unique without asking the system for randomness each time: one id a process, then a count.
+        self._prefix = clock.new_id().hex
+        self._numbers = count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = self._monotonic()
+        exchange = _Exchange(self._request_id(scope["headers"]), scope["method"], send)
+        cast("dict[str, object]", scope["state"])["request_id"] = exchange.request_id
+        if exchange.method == "HEAD":
+            # Litestar's GET handlers answer 405 to HEAD: it is answered as GET, less the body.
+            scope["method"] = "GET"
+        self._requests.in_flight += 1
+        try:
+            if _is_readable(scope["path"]):
+                await self._app(scope, receive, exchange.send)
+            else:
+                await exchange.refuse_path()
+        except Exception as error:
+            await exchange.fail(error)
+        finally:
+            self._requests.in_flight -= 1
+            self._finish(scope, exchange, self._monotonic() - started)
+
+    def _request_id(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        for name, value in headers:
+            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                return value.decode()
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+    def _finish(self, scope: HTTPScope, exchange: _Exchange, seconds: float) -> None:
+        route = route_of(scope)
+        self._requests.observe(route, exchange.method, exchange.status, seconds)
+        if self._access_log or exchange.status >= 500:
+            structlog.get_logger("api.edge").info(
+                "request",
+                request_id=exchange.request_id,
+                method=exchange.method,
+                route=route,
+                status=exchange.status,
+                ms=round(seconds * 1000, 3),
+            )
+
+
+class _Exchange:
+    """One request's answer on its way out."""
+
+    __slots__ = ("_begun", "_ended", "_send", "method", "request_id", "status")
+
+    def __init__(self, request_id: str, method: str, send: Send) -> None:
+        self.request_id = request_id
+        self.method = method
+        # What a caller saw who hung up before the answer began; nginx's convention.
+        self.status = 499
+        self._send = send
+        self._begun = False
+        self._ended = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._begun = True
+            self.status = message["status"]
+            headers = [*message["headers"], *_SAFETY, (b"x-request-id", self.request_id.encode())]
+            if not any(name == _POLICY for name, _ in headers):
+                headers.append(_DEFAULT_POLICY)
+            if self.method == "OPTIONS":
+                headers = [_with_head(name, value) for name, value in headers]
+            message["headers"] = headers
+        elif self.method == "HEAD" and message["type"] == "http.response.body":
+            await self._send_nothing_more(more=bool(message.get("more_body", False)))
+            return
+        await self._send(message)
+
+    async def _send_nothing_more(self, *, more: bool) -> None:
+        if not self._ended:
+            self._ended = True
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        if more:
+            raise _HeadAnswered
+
+    async def refuse_path(self) -> None:
+        await self._answer(NotFound("The path is not readable, so there is nothing there."))
+
+    async def fail(self, error: Exception) -> None:
+        """Litestar answers what its handlers raise. What comes here came after the answer had
+        begun, or from Litestar itself."""
+        if self._ended:
+            return
+        structlog.get_logger("api.edge").error(
+            "answer failed", request_id=self.request_id, method=self.method, **described(error)
+        )
+        if self._begun:
+            raise AnswerCutShort from None
+        await self._answer(InternalError("The fault has been logged under this request id."))
+
+    async def _answer(self, problem: NotFound | InternalError) -> None:
+        body = document(problem, self.request_id)
+        headers = [
+            (b"content-type", PROBLEM_JSON.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+        ]
+        await self.send(
+            {"type": "http.response.start", "status": problem.status, "headers": headers}
+        )
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _is_readable(path: str) -> bool:
+    """Whether the path was UTF-8 and decoded in full: the server replaces what was not, and leaves
+    a broken escape as it is. No path of ours holds a percent sign or a control character."""
+    return path.isprintable() and "%" not in path and "\ufffd" not in path
+
+
+def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    return (name, with_head(value.decode()).encode()) if name.lower() == b"allow" else (name, value)
+
+
+async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
+    """Litestar's `before_request`, for the routes that take no query parameters. The others read
+    theirs with `api.parameters.read_query`, which refuses as well."""
+    raw = request.scope["query_string"]
+    if raw and documentation(request.route_handler.opt).query is None:
+        refuse_parameters(raw)
