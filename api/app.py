@@ -2,51 +2,80 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
 
+import structlog
 from litestar import Litestar
 from litestar.datastructures import State
+from litestar.di import Provide
 
 import api.docs
 import api.health
+import api.keys.routes
 import api.problems
+from api.auth import Authenticator, caller
 from api.bodies import ServiceRequest
 from api.clock import Clock
-from api.edge import Edge, refuse_unknown_parameters
+from api.directory.catalogue import Catalogue
+from api.edge import Doors, Edge
 from api.health import Pulse, gauges_of
+from api.keyring import Keyring
 from api.metrics import Gauges, Requests, make_registry
 from api.problems import answer_problem
+from api.search.follower import Follower
+from api.search.places import Places
 from api.settings import Settings
+from db.errors import DatabaseError
 from db.pool import Pool
+from db.queries.catalogue import catalogue_entries
+
+_RETRY_SECONDS: Final = 0.5
+_HEAD_START_SECONDS: Final = 5.0
 
 
 def route_handlers() -> Sequence[Any]:
     """Every route of the service, room by room."""
-    return [*api.docs.handlers, *api.health.handlers, *api.problems.handlers]
+    return [
+        *api.docs.handlers,
+        *api.health.handlers,
+        *api.problems.handlers,
+        *api.keys.routes.handlers,
+    ]
 
 
 def create_app(
     settings: Settings,
     *,
     clock: Clock,
-    geocoder: object,
+    geocoder: Places,
     database: Pool | None = None,
 ) -> Litestar:
-    """The service, which opens its connections when the server starts it.
+    """The service. It opens its connections when the server starts it, and starts without them.
 
-    `database` is taken from `settings.database_url` when it is left out; one that is handed in is
-    still opened and closed by the application.
+    `settings` name a database and a keyring file, which is made when there is none. `database` is
+    a pool to use in place of one made from the settings; the application opens and closes it.
+    Raises KeyringError.
     """
-    pool = database or _pool_of(settings)
+    dsn = settings.database_url
+    assert dsn is not None, "the command line settles which database it is"
+    pool = database or Pool(dsn, size=settings.pool_size)
+    keyring = Keyring.load_or_create(settings.keyring_path, clock)
     requests = Requests()
+    doors = Doors()
     state = State(
         {
             "settings": settings,
             "clock": clock,
             "places": geocoder,
             "database": pool,
+            "keyring": keyring,
+            "authenticator": Authenticator(
+                database=pool, keyring=keyring, clock=clock, environment=settings.environment
+            ),
+            "doors": doors,
             "pulse": Pulse(pool, clock),
         }
     )
@@ -55,9 +84,10 @@ def create_app(
         route_handlers(),
         state=state,
         lifespan=[_services],
+        dependencies={"caller": Provide(caller)},
         request_class=ServiceRequest,
         request_max_body_size=settings.max_body_bytes,
-        before_request=refuse_unknown_parameters,
+        before_request=doors.admit,
         exception_handlers={Exception: answer_problem},
         # The document is committed and served by api.docs; logging is api.logs and the edge.
         openapi_config=None,
@@ -70,16 +100,57 @@ def create_app(
     return app
 
 
-def _pool_of(settings: Settings) -> Pool:
-    assert settings.database_url is not None, "the command line knows which database it is"
-    return Pool(settings.database_url, size=settings.pool_size)
-
-
 @asynccontextmanager
 async def _services(app: Litestar) -> AsyncGenerator[None]:
-    pool: Pool = app.state.database
-    await pool.open()
+    """Opens the pool and starts following the log; the other way round in the end.
+
+    A database that is away delays nothing but the answers that need it: the directory is loaded
+    as soon as it is back.
+    """
+    state = app.state
+    await state.database.open()
+    following = asyncio.create_task(_follow(state))
     try:
+        # So that the first caller of a healthy service is not told to come again.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEAD_START_SECONDS):
+                await state.doors.opened.wait()
         yield
     finally:
-        await pool.close()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await state.authenticator.aclose()
+        await state.database.close()
+
+
+async def _follow(state: State) -> None:
+    """Never returns; to be cancelled."""
+    settings: Settings = state.settings
+    state.catalogue = catalogue = await _catalogue(state.database)
+    follower = Follower(
+        state.database,
+        str(settings.database_url),
+        catalogue.ancestors,
+        settings.index_poll_seconds,
+    )
+    state.follower = follower
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(follower.run())
+        await follower.loaded.wait()
+        state.doors.opened.set()
+
+
+async def _catalogue(database: Pool) -> Catalogue:
+    """Read as soon as the database lets us."""
+    told = False
+    while True:
+        try:
+            async with database.acquire() as connection:
+                return Catalogue(await catalogue_entries(connection))
+        except DatabaseError as error:
+            if not told:
+                structlog.get_logger("api.app").warning(
+                    "waiting for the database", sqlstate=error.sqlstate
+                )
+            told = True
+            await asyncio.sleep(_RETRY_SECONDS)

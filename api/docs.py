@@ -84,7 +84,7 @@ def _sent(
     tags=["Service"],
     opt=documented(response_headers=["ETag"]),
     responses=answers(
-        dict[str, object], example={"openapi": "3.1.0"}, description="The OpenAPI document"
+        dict, example={"openapi": "3.1.0"}, description="The OpenAPI document"
     ),
 )
 async def get_openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:

@@ -6,6 +6,7 @@ few microseconds.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable
 from itertools import count
@@ -16,7 +17,7 @@ from litestar import Request
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from api.clock import Clock
-from api.errors import NotFound
+from api.errors import NotFound, Unavailable
 from api.logs import described
 from api.metrics import Requests
 from api.operations import PROBLEM_JSON, documentation
@@ -170,9 +171,21 @@ def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     return (name, with_head(value.decode()).encode()) if name.lower() == b"allow" else (name, value)
 
 
-async def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
-    """Litestar's `before_request`, for the routes that take no query parameters. The others read
-    theirs with `api.parameters.read_query`, which refuses as well."""
-    raw = request.scope["query_string"]
-    if raw and documentation(request.route_handler.opt).query is None:
-        refuse_parameters(raw)
+class Doors:
+    """What every request passes on its way to a handler, and whether the house is open."""
+
+    def __init__(self) -> None:
+        self.opened = asyncio.Event()
+        """Set once the directory is loaded; it stays so when the database goes away."""
+
+    async def admit(self, request: Request[Any, Any, Any]) -> None:
+        """Litestar's `before_request`. Raises Unavailable, UnknownParameter, InvalidParameter.
+
+        Routes that take query parameters read theirs with `api.parameters.read_query`, which
+        refuses what it does not know; for the others it is done here.
+        """
+        scope = request.scope
+        if not self.opened.is_set() and scope["path"].startswith("/v1/"):
+            raise Unavailable("The directory is still being loaded.", retry_after_seconds=1)
+        if scope["query_string"] and documentation(request.route_handler.opt).query is None:
+            refuse_parameters(scope["query_string"])

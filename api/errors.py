@@ -65,7 +65,8 @@ class InvalidParameter(Problem):
 
 
 class UnknownParameter(Problem):
-    """A query parameter that the route does not know. Never ignored: a typo would widen a search."""
+    """A query parameter that the route does not know. It is never ignored: a typo would widen a
+    search."""
 
     status = 400
     slug = "unknown-parameter"

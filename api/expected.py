@@ -26,7 +26,10 @@ class _Notes(msgspec.Struct, frozen=True):
 def _said(kind: inspect.Type) -> str:
     match kind:
         case inspect.Metadata():
-            notes = msgspec.convert((kind.extra_json_schema or {}) | (kind.extra or {}), _Notes)
+            said = msgspec.structs.asdict(kind)
+            notes = msgspec.convert(
+                (said["extra_json_schema"] or {}) | (said["extra"] or {}), _Notes
+            )
             return notes.right or _with_example(kind.type, notes)
         case inspect.UnionType(types=types):
             return " or ".join(_said(each) for each in types)

@@ -85,8 +85,7 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
 def index_of(state: State) -> Index | None:
     """The index of this process, or None before it is loaded."""
-    follower = state.get("follower")
-    return None if follower is None else cast("Index | None", follower.index)
+    return cast("Index", state.follower.index) if state.doors.opened.is_set() else None
 
 
 @get(
