@@ -246,6 +246,10 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     type: object
     secret: bool
 
+    @property
+    def is_switch(self) -> bool:
+        return isinstance(self.default, bool)
+
 
 def _settings() -> tuple[Setting, ...]:
     hints = get_type_hints(Settings, include_extras=True)

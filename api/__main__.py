@@ -1,0 +1,82 @@
+"""The `clinicway` command, also as `python -m api`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from api.clock import SystemClock
+from api.commands.arguments import flags_of, parser
+from api.commands.failures import CommandError, told_in_a_sentence
+from api.settings import Settings, process_environment, read_settings, unknown_variables
+
+# The commands are imported where they are chosen. Server processes import this file again, and
+# numba must not be imported before it is known where compiled code is kept.
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; what the process is to exit with."""
+    arguments = parser().parse_args(argv)
+    progress = Console(stderr=True, soft_wrap=True)
+    try:
+        with told_in_a_sentence():
+            environment = process_environment()
+            settings = read_settings(environment, flags_of(arguments))
+            _warn_of_unknown(unknown_variables(environment), progress)
+            return _run(arguments, settings, progress)
+    except CommandError as error:
+        _say(progress, f"clinicway: {error}")
+        return error.code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: argparse.Namespace, settings: Settings, progress: Console) -> int:
+    clock = SystemClock()
+    console = Console()
+    match arguments.command:
+        case "serve":
+            from api.commands.serve import serve
+
+            return serve(settings, clock, console, progress)
+        case "migrate":
+            from api.commands.migrate import migrate_now
+
+            return asyncio.run(migrate_now(settings, progress))
+        case "keys":
+            from api.commands.keys import run_keys
+
+            return asyncio.run(run_keys(arguments, settings, clock, console))
+        case "import":
+            from api.commands.imports import run_file_import
+
+            return asyncio.run(run_file_import(arguments, settings, clock, console, progress))
+        case "doctor":
+            from api.commands.doctor import examine
+
+            return examine(settings, clock, console)
+        case "bench":
+            from api.commands.bench import run_bench
+
+            return run_bench(Path(__file__).parents[1], arguments.rest)
+        case _:
+            raise AssertionError("argparse lets no other command through")
+
+
+def _warn_of_unknown(names: dict[str, str | None], progress: Console) -> None:
+    for name, near in names.items():
+        hint = f" Did you mean {near}?" if near else ""
+        _say(progress, f"clinicway: {name} is set, but there is no such setting.{hint}")
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The database that a command works on: a given one, or the one in the data folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from api.settings import Settings
+from db.connection import Connection
+from db.embedded import EmbeddedPostgres
+from db.migrate import migrate
+from db.pool import Limits, Pool
+
+COMMAND_LIMITS: Final = Limits(acquire=5.0, statement=60.0, lock=10.0, idle_in_transaction=300.0)
+"""A person is waiting, not a browser: a command may take longer than a request."""
+
+
+@contextmanager
+def database_address(settings: Settings) -> Generator[str]:
+    """The address of the database, up for as long as this is open.
+
+    A running service's embedded server is shared; when none runs, it is started for the moment.
+    Raises EmbeddedPostgresError.
+    """
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    with EmbeddedPostgres(settings.data_dir, supervise=False) as dsn:
+        yield dsn
+
+
+@asynccontextmanager
+async def opened(dsn: str) -> AsyncGenerator[Pool]:
+    """A small pool for one command."""
+    pool = Pool(dsn, size=4, limits=COMMAND_LIMITS, application="clinicway command")
+    await pool.open()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def migrated_transaction(dsn: str) -> AsyncGenerator[Connection]:
+    """One transaction on a database that has every table, also a minute after its birth."""
+    await migrate(dsn)
+    async with opened(dsn) as pool, pool.transaction() as conn:
+        yield conn
