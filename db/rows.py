@@ -129,6 +129,19 @@ class RedirectRow(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: UUID
 
 
+class ImportMarkRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A clinic that an import wrote, and the hash of what it read then."""
+
+    import_key: str
+    import_hash: bytes | None
+    status: ClinicStatus
+
+
+class ImportedRow(msgspec.Struct, frozen=True, kw_only=True):
+    import_key: str
+    slug: str
+
+
 class CatalogueRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     code: str
@@ -181,3 +194,13 @@ class SiteRow(msgspec.Struct, frozen=True, kw_only=True):
     website: str | None
     director_registration_system: str | None
     director_registration_value: str | None
+
+
+class ImportedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Which row of an import a clinic came from, and a hash of what was read then."""
+
+    id: UUID
+    status: ClinicStatus
+    merged_into: UUID | None
+    import_key: str
+    import_hash: bytes | None

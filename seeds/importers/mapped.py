@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 import msgspec
+from msgspec.structs import replace
 
+from api.directory.provenance import CLAIMS
 from api.directory.schemas import ClinicWrite
 from seeds.importers.report import Refused
 from seeds.importers.table import BadRow, Row, Table
@@ -24,15 +26,12 @@ class Mapped(msgspec.Struct, frozen=True, kw_only=True):
 
     def digest(self) -> bytes:
         """The same for the same facts, whichever day they were fetched on: a file fetched again
-        changes nothing. It covers the profile and not the row, so that a release that maps rows
-        better writes them anew."""
-        fetched = self.profile.source.retrieved_on
-        self.profile.source.retrieved_on = None
-        try:
-            encoded = msgspec.json.encode(self.profile)
-        finally:
-            self.profile.source.retrieved_on = fetched
-        return hashlib.blake2b(encoded, digest_size=16).digest()
+        changes nothing. Except that a claim counts from that day. It covers the profile and not
+        the row, so that a release that maps rows better writes them anew."""
+        profile = self.profile
+        if all(getattr(profile, name) == unknown for name, unknown in CLAIMS.items()):
+            profile = replace(profile, source=replace(profile.source, retrieved_on=None))
+        return hashlib.blake2b(msgspec.json.encode(profile), digest_size=16).digest()
 
 
 class Unreadable(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +70,7 @@ def named_column(path: str, columns: Mapping[str, str]) -> str:
 
 def read_rows(
     table: Table, read: Callable[[Row], Mapped | PassedOver]
-) -> Iterator[Mapped | PassedOver | Unreadable]:
+) -> Generator[Mapped | PassedOver | Unreadable]:
     """Each row of the table, mapped or refused."""
     for row in table:
         if isinstance(row, BadRow):

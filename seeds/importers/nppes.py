@@ -56,8 +56,11 @@ _ORGANIZATION = "2"
 # Kind of other name: doing business as.
 _TRADE_NAME = "3"
 _ABBREVIATIONS = frozenset(
-    "LLC LLP PLLC PC PA PLC INC MD DO DDS NP CRNA VA US USA II III IV TMS ER SC PS APC".split()
-)
+    (
+        "LLC", "LLP", "PLLC", "PC", "PA", "PLC", "INC", "MD", "DO", "DDS", "NP", "CRNA", "VA",
+        "US", "USA", "II", "III", "IV", "TMS", "ER", "SC", "PS", "APC",
+    )
+)  # fmt: skip
 _SMALL = frozenset({"of", "the", "and", "for", "at", "in", "by", "on"})
 
 

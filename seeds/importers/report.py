@@ -55,7 +55,9 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `source_name` and `retrieved_on` describe the data set where the file does not;
     `taxonomies` and `names` choose rows of NPPES; `services` keeps only the SAMHSA rows that
-    report all of these service codes. Empty means the importer's own default.
+    report all of these service codes; empty means the importer's own default. `geocode` asks the
+    network geocoder for every new address, where one is set up; without it the gazetteer alone
+    places the clinics. `claim_days` is how long a claim of a list stands.
     """
 
     source_name: str | None = None
@@ -63,6 +65,8 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
     taxonomies: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    geocode: bool = False
+    claim_days: int = 30
 
 
 class ImportReport(msgspec.Struct, kw_only=True):
@@ -99,3 +103,13 @@ class ImportReport(msgspec.Struct, kw_only=True):
     def keep(self, line: int, import_key: str, fields: tuple[str, ...]) -> None:
         if len(self.kept) < REASONS_KEPT:
             self.kept.append(Kept(line=line, import_key=import_key, fields=fields))
+
+    def add(self, other: ImportReport) -> None:
+        """Count what another report counted."""
+        self.created += other.created
+        self.changed += other.changed
+        self.unchanged += other.unchanged
+        self.refused_count += other.refused_count
+        self.refused += other.refused[: REASONS_KEPT - len(self.refused)]
+        self.doubts += other.doubts[: REASONS_KEPT - len(self.doubts)]
+        self.kept += other.kept[: REASONS_KEPT - len(self.kept)]

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from seeds.importers.contacts import Contacts
-from seeds.importers.fields import row_key
+from seeds.importers.fields import row_key, words
 from seeds.importers.mapped import Mapped, PassedOver, profile_of
 from seeds.importers.report import ImportOptions, Refused
 from seeds.importers.table import Row
@@ -81,6 +81,7 @@ class SamhsaReader:
 
     def __init__(self, called: str, options: ImportOptions) -> None:
         self._book = code_book()
+        self._keys: set[str] = set()
         self._options = options
         years = _YEAR.findall(called)
         when = f" in {years[-1]}" if years else ""
@@ -101,6 +102,10 @@ class SamhsaReader:
         key = row_key(
             "samhsa", (first, second), (row.get("street1"), row.get("street2")), (zip_code,)
         )
+        if key in self._keys:
+            # Two units of one organization at one address: nothing but the phone differs.
+            key = f"{key}|{words(row.get('phone'))}"
+        self._keys.add(key)
         if not codes.issuperset(self._options.services):
             return PassedOver(line=row.line, key=key)
         contacts = Contacts()
@@ -203,6 +208,4 @@ def _age(groups: list[list[int]]) -> dict[str, int | None] | None:
 
 def _has_gap(groups: list[list[int]]) -> bool:
     in_order = sorted(groups)
-    return any(
-        before[1] + 1 != after[0] for before, after in pairwise(in_order)
-    )
+    return any(before[1] + 1 != after[0] for before, after in pairwise(in_order))
