@@ -7,9 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from seeds.catalogue.shapes import (
-    ArticleListings,
-    Catalogue,
+from api.directory.catalogue_schemas import (
     Condition,
     DrugEntry,
     Language,
@@ -20,6 +18,7 @@ from seeds.catalogue.shapes import (
     SettingEntry,
     Source,
 )
+from seeds.catalogue.shapes import ArticleListings, Catalogue
 
 
 class _Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

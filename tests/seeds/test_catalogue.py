@@ -12,15 +12,10 @@ from importlib.resources import files
 import msgspec
 import pytest
 
+from api.directory.catalogue_schemas import Condition, IcdCode, ScreeningFlag, SnomedCode
 from db.states import Drug, Route, Setting
 from seeds.catalogue.load import entries, load_catalogue
-from seeds.catalogue.shapes import (
-    Catalogue,
-    Condition,
-    IcdCode,
-    ScreeningFlag,
-    SnomedCode,
-)
+from seeds.catalogue.shapes import Catalogue
 
 # The referral form asks for these eight and no others.
 SCREENING_ANSWERS = {

@@ -1,0 +1,64 @@
+"""Codes as bits, so that a filter is one AND over a column of machine words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORD = 64
+
+
+class BitSpace:
+    """Gives each (field, code) a bit of its own, in the order they are first seen.
+
+    Codes are never taken back: a language that no clinic speaks any more costs one bit until the
+    next start.
+    """
+
+    def __init__(self) -> None:
+        self._bits: dict[tuple[str, str], int] = {}
+        self._codes: dict[str, list[tuple[int, str]]] = {}
+
+    @property
+    def words(self) -> int:
+        """How many words a row needs for the codes seen so far, at least one."""
+        return max(1, -(-len(self._bits) // WORD))
+
+    def bit(self, field: str, code: str) -> int:
+        """The code's bit, a new one if it has none yet."""
+        found = self._bits.get((field, code))
+        if found is None:
+            found = self._bits[field, code] = len(self._bits)
+            self._codes.setdefault(field, []).append((found, code))
+        return found
+
+    def pattern(self, field: str, codes: Iterable[str]) -> int:
+        """The codes' bits as one whole number, new codes included: what a row is written with."""
+        value = 0
+        for code in codes:
+            value |= 1 << self.bit(field, code)
+        return value
+
+    def mask(self, field: str, codes: Iterable[str]) -> NDArray[np.uint64]:
+        """The codes' bits as words, codes never seen left out: what a row is asked for."""
+        known = (self._bits.get((field, code)) for code in codes)
+        return split(sum(1 << bit for bit in known if bit is not None), self.words)
+
+    def codes(self, field: str) -> list[tuple[int, str]]:
+        """The field's (bit, code) pairs."""
+        return self._codes.get(field, [])
+
+
+def split(value: int, words: int) -> NDArray[np.uint64]:
+    """A whole number as `words` 64-bit words, lowest first."""
+    return np.frombuffer(value.to_bytes(words * 8, "little"), np.uint64)
+
+
+def any_of(bits: NDArray[np.uint64], mask: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """For each row of `bits` (n, words): whether it has any bit of the mask."""
+    hit = np.zeros(len(bits), np.bool_)
+    for word in np.flatnonzero(mask):
+        hit |= (bits[:, word] & mask[word]) != 0
+    return hit

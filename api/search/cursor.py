@@ -1,0 +1,60 @@
+"""Where a page ended: signed, and good only for the question that it was given out for."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from hashlib import sha256
+from uuid import UUID
+
+import msgspec
+
+from api.errors import InvalidParameter
+
+SIGNATURE_BYTES = 16
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """The last row of a page: its rank in the order asked for, then its id."""
+
+    rank: float | str
+    id: UUID
+
+
+class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+    question: bytes
+    position: Position
+
+
+_decoder = msgspec.msgpack.Decoder(_Cursor)
+
+
+def write_cursor(key: bytes, question: bytes, position: Position) -> str:
+    """A cursor for the next page of a question (16 bytes that stand for its parameters)."""
+    body = msgspec.msgpack.encode(_Cursor(question, position))
+    return base64.urlsafe_b64encode(_sign(key, body) + body).rstrip(b"=").decode()
+
+
+def read_cursor(key: bytes, question: bytes, cursor: str) -> Position:
+    """The position in a cursor. Raises `InvalidParameter` for one that was not given out here,
+    was changed, or belongs to another question."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
+    if not hmac.compare_digest(signature, _sign(key, body)):
+        raise InvalidParameter.named(
+            "cursor", "take it unchanged from 'next' of an answer, or leave it out to start again"
+        )
+    found = _decoder.decode(body)
+    if found.question != question:
+        raise InvalidParameter.named(
+            "cursor", "it belongs to another search: keep every other parameter the same"
+        )
+    return found.position
+
+
+def _sign(key: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, body, sha256)[:SIGNATURE_BYTES]

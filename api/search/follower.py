@@ -1,0 +1,140 @@
+"""Keeps this process's index in step with the log of the directory."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Final, assert_never
+from uuid import UUID
+
+import structlog
+
+from api.directory.catalogue import Catalogue
+from api.search.index import SearchIndex
+from db.errors import DatabaseError
+from db.listen import Listener
+from db.pool import Pool
+from db.queries.catalogue import catalogue_entries
+from db.queries.changes import changes_after, live_profiles, newest_change, redirects
+from db.rows import ChangeRow
+from db.states import ChangeKind
+
+CHANNEL: Final = "directory_change"
+BATCH: Final = 500
+"""Profiles or changes taken in at once: the event loop is held for about 20 ms."""
+RETRY_SECONDS: Final = 0.5
+
+
+class Follower:
+    """Loads the index once, then applies every change, in order, each exactly once.
+
+    A notification only wakes it, and so does a clock in case one is lost; what it applies is what
+    stands in the log after the version that it is at.
+    """
+
+    def __init__(
+        self,
+        database: Pool,
+        dsn: str,
+        catalogue: Catalogue,
+        poll_seconds: float,
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._poll_seconds = poll_seconds
+        self._wake = asyncio.Event()
+        self._moved_on = asyncio.Condition()
+        self._listener = Listener(
+            dsn, CHANNEL, on_payload=lambda _: self._wake.set(), on_connected=self._wake.set
+        )
+        self.index = SearchIndex(catalogue.ancestors)
+        self.loaded = asyncio.Event()
+        """Set once the index holds the directory; it stays so when the database goes away."""
+        self.in_touch = False
+        """Whether the log could be read when it was last asked."""
+
+    async def run(self) -> None:
+        """Never returns; to be cancelled. Outlives every failure of the database."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listener.run())
+            tasks.create_task(self._follow())
+
+    async def wait_for(self, seq: int) -> None:
+        """Returns once the index has applied that change; wakes the follower to fetch it."""
+        self._wake.set()
+        async with self._moved_on:
+            await self._moved_on.wait_for(lambda: self.index.version >= seq)
+
+    async def _follow(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                if not self.loaded.is_set():
+                    await self.load()
+                await self.catch_up()
+                self.in_touch = True
+            except DatabaseError as error:
+                if self.in_touch or not self.loaded.is_set():
+                    structlog.get_logger("api.search.follower").warning(
+                        "log out of reach", sqlstate=error.sqlstate, version=self.index.version
+                    )
+                self.in_touch = False
+                await asyncio.sleep(RETRY_SECONDS)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._poll_seconds):
+                    await self._wake.wait()
+
+    async def load(self) -> None:
+        """Builds catalogue and index anew, from one snapshot of the database."""
+        async with self._database.transaction(isolation="repeatable_read", readonly=True) as conn:
+            self._catalogue.fill(await catalogue_entries(conn))
+            index = SearchIndex(self._catalogue.ancestors)
+            version = await newest_change(conn)
+            last: UUID | None = None
+            while batch := await live_profiles(conn, last, BATCH):
+                index.load([row.profile.encode() for row in batch])
+                last = batch[-1].clinic_id
+            for row in await redirects(conn):
+                index.redirect(row.clinic_id, row.slug, row.merged_into)
+        index.finish_loading(version)
+        await self._publish(index)
+        self.loaded.set()
+
+    async def catch_up(self) -> None:
+        """Applies all that the log has beyond the index's version."""
+        while True:
+            async with self._database.acquire() as conn:
+                changes = await changes_after(conn, self.index.version, BATCH)
+                newest = await newest_change(conn) if not changes else changes[-1].seq
+            if newest < self.index.version or (
+                changes and changes[0].seq != self.index.version + 1
+            ):
+                # The log has been put back to an earlier state, or cut: what is here is not true.
+                await self.load()
+                return
+            for change in changes:
+                apply(self.index, change)
+            if changes:
+                await self._publish(self.index)
+            if len(changes) < BATCH:
+                return
+
+    async def _publish(self, index: SearchIndex) -> None:
+        self.index = index
+        async with self._moved_on:
+            self._moved_on.notify_all()
+
+
+def apply(index: SearchIndex, change: ChangeRow) -> None:
+    """Moves the index on by one row of the log."""
+    match change.kind:
+        case ChangeKind.UPSERT:
+            assert change.profile is not None, "the log's check holds this"
+            index.upsert(change.seq, change.profile.encode())
+        case ChangeKind.DELETE:
+            index.delete(change.seq, change.clinic_id)
+        case ChangeKind.MERGE:
+            assert change.merged_into is not None, "the log's check holds this"
+            index.merge(change.seq, change.clinic_id, change.merged_into)
+        case _:
+            assert_never(change.kind)

@@ -1,0 +1,417 @@
+"""What may be asked of the search, and how the words of a question become filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, time
+from hashlib import blake2b
+from typing import Annotated, cast
+
+import msgspec
+from msgspec import Meta
+
+from api.directory.catalogue import Catalogue, plain_words
+from api.errors import FieldError, InvalidParameter
+from api.search.filters import HOME, Filters, Terms, TextUnit
+from api.search.geometry import MILE_M
+from api.search.ranking import Sort
+from db.states import Accepting, Route, Setting
+
+LARGEST_RADIUS_M = 19_000_000.0
+"""Close to the far side of the earth; whoever wants more wants no radius."""
+DEFAULT_RADIUS = "50mi"
+MOST_COMBINATIONS = 64
+FILTER_NAMES = tuple(field.name for field in msgspec.structs.fields(Filters))
+FACETS = ("route", "setting", "condition", "state", "payer", "language", "accepting")
+_LENGTH = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(mi|km)", re.ASCII)
+_COORDINATE = r"-?[0-9]{1,3}(?:\.[0-9]{1,12})?"
+_BBOX = re.compile(rf"({_COORDINATE}),({_COORDINATE}),({_COORDINATE}),({_COORDINATE})", re.ASCII)
+
+Codes = Annotated[str, Meta(min_length=1, max_length=400)]
+Words = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f]*$",
+        extra={"right": "a text of 1 to 200 characters"},
+    ),
+]
+
+
+class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
+    """The parameters of `GET /v1/clinics`. Commas mean "any of", repeating means "all of"."""
+
+    near: Annotated[
+        Words | None,
+        Meta(
+            description="Where the patient is: `lat,lng`, a US ZIP code, a UK postcode or "
+            "district, or a place name. Street addresses work when a geocoding service is set up.",
+            examples=["85016"],
+        ),
+    ] = None
+    radius: Annotated[
+        str,
+        Meta(
+            pattern=r"^(any|[0-9]{1,6}(\.[0-9]{1,3})?(mi|km))$",
+            description="How far a clinic may be, in miles or kilometres, or `any`.",
+            examples=["25mi"],
+            extra={"right": "a distance above 0 such as 25mi or 40km, or any"},
+        ),
+    ] = DEFAULT_RADIUS
+    condition: Annotated[
+        list[Codes],
+        Meta(
+            description="Condition codes or names (`/v1/conditions`). A parent includes its "
+            "children. Taken together with route and setting: one offering has to have them all.",
+            examples=[["crps"]],
+        ),
+    ] = []
+    route: Annotated[
+        list[Codes],
+        Meta(description="Routes (`/v1/routes`), or `at_home`.", examples=[["iv"]]),
+    ] = []
+    setting: Annotated[
+        list[Codes], Meta(description="`clinic` or `at_home`.", examples=[["clinic"]])
+    ] = []
+    state: Annotated[
+        list[Codes],
+        Meta(description="Where the clinic stands: ISO 3166-2.", examples=[["US-AZ"]]),
+    ] = []
+    payer: Annotated[list[Codes], Meta(description="Payer codes.", examples=[["medicare"]])] = []
+    language: Annotated[
+        list[Codes], Meta(description="BCP 47 language tags.", examples=[["es"]])
+    ] = []
+    accepting: Annotated[
+        list[Codes], Meta(description="Whether new patients are taken.", examples=[["yes"]])
+    ] = []
+    max_wait_days: (
+        Annotated[int, Meta(ge=0, le=3650, description="The longest wait, in days.", examples=[14])]
+        | None
+    ) = None
+    open_at: (
+        Annotated[
+            str,
+            Meta(
+                max_length=40,
+                description="`now`, or a date-time with offset. Clinics whose hours are not known "
+                "are left out.",
+                examples=["2026-11-23T09:30:00-07:00"],
+            ),
+        ]
+        | None
+    ) = None
+    verified_since: (
+        Annotated[
+            str,
+            Meta(
+                max_length=40,
+                description="A date, or a date-time with offset: verified then or later.",
+                examples=["2026-06-01"],
+            ),
+        ]
+        | None
+    ) = None
+    director: Annotated[
+        Words | None,
+        Meta(description="Name or registration number of the medical director.", examples=["Rao"]),
+    ] = None
+    organization: Annotated[
+        Words | None, Meta(description="Name of the organization.", examples=["Kadelyx"])
+    ] = None
+    q: Annotated[
+        Words | None,
+        Meta(
+            description="Words of a name, an organization, a city or a condition; typing errors "
+            "are forgiven.",
+            examples=["kadelix phoenix"],
+        ),
+    ] = None
+    bbox: (
+        Annotated[
+            str,
+            Meta(
+                max_length=80,
+                description="West, south, east, north in degrees; west > east crosses the "
+                "antimeridian.",
+                examples=["-113,33,-111,34"],
+            ),
+        ]
+        | None
+    ) = None
+    sort: Annotated[
+        Sort | None,
+        Meta(
+            description="The order. Without it: by distance with `near`, else by relevance with "
+            "`q`, else by name.",
+            examples=["distance"],
+        ),
+    ] = None
+    limit: Annotated[
+        int, Meta(ge=1, le=100, description="How many clinics on a page.", examples=[20])
+    ] = 20
+    cursor: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                max_length=1000,
+                description="`next` of the page before.",
+                examples=[""],
+            ),
+        ]
+        | None
+    ) = None
+    facets: Annotated[
+        str,
+        Meta(
+            max_length=100,
+            description="What to count among the answers: any of route, setting, condition, "
+            "state, payer, language, accepting; `none` for nothing.",
+            examples=["route,payer"],
+        ),
+    ] = "route"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A search, understood. `radius_m` is None for `any`; `fingerprint` (16 bytes) is the same
+    for every page of it."""
+
+    asked: SearchParameters
+    radius_m: float | None
+    filters: Filters
+    sort: Sort
+    limit: int
+    cursor: str | None
+    facets: tuple[str, ...]
+    fingerprint: bytes
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """The parameters as they were asked, in the order of the contract."""
+        found: list[tuple[str, str]] = []
+        for field in msgspec.structs.fields(SearchParameters):
+            given = getattr(self.asked, field.name)
+            if given is None or given == field.default or given == []:
+                continue
+            values = cast("list[object]", given) if isinstance(given, list) else [given]
+            found += [(field.name, str(value)) for value in values]
+        return found
+
+    def given_filters(self) -> list[str]:
+        """The names of the filters that narrow this question."""
+        return [name for name in FILTER_NAMES if getattr(self.filters, name) not in (None, ())]
+
+
+def understand(asked: SearchParameters, catalogue: Catalogue, now: datetime) -> Question:
+    """Raises `InvalidParameter` naming every parameter that cannot be used."""
+    reader = _Reader(asked, catalogue, now)
+    question = reader.question()
+    if reader.errors:
+        first = reader.errors[0]
+        raise InvalidParameter(
+            f"The parameter '{first.parameter}' {first.message}.", errors=reader.errors
+        )
+    return question
+
+
+class _Reader:
+    def __init__(self, asked: SearchParameters, catalogue: Catalogue, now: datetime) -> None:
+        self.asked = asked
+        self.catalogue = catalogue
+        self.now = now
+        self.errors: list[FieldError] = []
+
+    def _wrong(self, parameter: str, message: str) -> None:
+        self.errors.append(FieldError(parameter=parameter, message=message))
+
+    def question(self) -> Question:
+        asked = self.asked
+        return Question(
+            asked=asked,
+            radius_m=self._radius(),
+            filters=self._filters(),
+            sort=self._sort(),
+            limit=asked.limit,
+            cursor=asked.cursor,
+            facets=self._facets(),
+            fingerprint=_fingerprint(asked),
+        )
+
+    def _radius(self) -> float | None:
+        text = self.asked.radius
+        if self.asked.near is None and text != DEFAULT_RADIUS:
+            self._wrong("radius", "needs 'near' to start from")
+        if text == "any":
+            return None
+        found = _LENGTH.fullmatch(text)
+        metres = 0.0
+        if found is not None:
+            metres = float(found[1]) * (MILE_M if found[2] == "mi" else 1000.0)
+        if not 0 < metres <= LARGEST_RADIUS_M:
+            self._wrong("radius", "must be above 0 and at most 19000km (11806mi), or any")
+        return metres
+
+    def _filters(self) -> Filters:
+        asked = self.asked
+        routes = frozenset(Route) | {HOME}
+        filters = Filters(
+            condition=self._conditions(),
+            route=self._terms("route", asked.route, routes.__contains__, _list_of(routes)),
+            setting=self._terms(
+                "setting", asked.setting, set(Setting).__contains__, _list_of(Setting)
+            ),
+            state=self._terms("state", asked.state, _is_state, "a state such as US-AZ or GB-ENG"),
+            payer=self._terms(
+                "payer",
+                asked.payer,
+                self.catalogue.codes("payer").__contains__,
+                _list_of(self.catalogue.codes("payer")),
+            ),
+            language=self._terms("language", asked.language, _is_language, "a BCP 47 tag like es"),
+            accepting=self._terms(
+                "accepting", asked.accepting, set(Accepting).__contains__, _list_of(Accepting)
+            ),
+            max_wait_days=asked.max_wait_days,
+            open_at=self._open_at(),
+            verified_since=self._verified_since(),
+            director=self._words("director", asked.director),
+            organization=self._words("organization", asked.organization),
+            q=self._text_units(),
+            bbox=self._bbox(),
+        )
+        combinations = 1
+        for terms in (filters.condition, filters.route, filters.setting):
+            combinations *= len(terms) or 1
+        if combinations > MOST_COMBINATIONS:
+            self._wrong("condition", "is repeated too often together with route and setting")
+        return filters
+
+    def _terms(
+        self, parameter: str, groups: Sequence[str], right: Callable[[str], bool], what: str
+    ) -> Terms:
+        terms = tuple(frozenset(group.split(",")) for group in groups)
+        if not all(right(code) for term in terms for code in term):
+            self._wrong(parameter, f"must be {what}")
+        return terms
+
+    def _conditions(self) -> Terms:
+        terms: list[frozenset[str]] = []
+        for group in self.asked.condition:
+            codes: set[str] = set()
+            for name in group.split(","):
+                code = self.catalogue.condition_named(name)
+                if code is None:
+                    self._wrong("condition", "must be a code or a name out of /v1/conditions")
+                else:
+                    codes |= self.catalogue.descendants(code)
+            terms.append(frozenset(codes))
+        return tuple(terms)
+
+    def _words(self, parameter: str, text: str | None) -> str | None:
+        if text is not None and not plain_words(text):
+            self._wrong(parameter, "must have a letter or a digit")
+        return text
+
+    def _text_units(self) -> tuple[TextUnit, ...]:
+        if self.asked.q is None:
+            return ()
+        words = plain_words(self.asked.q).split()
+        if not words or len(words) > 12:
+            self._wrong("q", "must have 1 to 12 words")
+            return ()
+        return tuple(self._units_of(words))
+
+    def _units_of(self, words: list[str]) -> Iterator[TextUnit]:
+        """Runs of words that name a condition stay together, the longest first."""
+        at = 0
+        longest = self.catalogue.longest_condition_name()
+        while at < len(words):
+            for length in range(min(longest, len(words) - at), 0, -1):
+                run = " ".join(words[at : at + length])
+                code = self.catalogue.condition_named(run)
+                if code is not None or length == 1:
+                    below = frozenset[str]() if code is None else self.catalogue.descendants(code)
+                    yield TextUnit(run, below)
+                    at += length
+                    break
+
+    def _open_at(self) -> datetime | None:
+        text = self.asked.open_at
+        if text is None:
+            return None
+        if text == "now":
+            # To the minute, as hours are: so that asking again within it finds the same answer.
+            return self.now.replace(second=0, microsecond=0)
+        return self._moment("open_at", text, "now, or a date-time with offset")
+
+    def _verified_since(self) -> datetime | None:
+        text = self.asked.verified_since
+        if text is None:
+            return None
+        try:
+            return datetime.combine(msgspec.convert(text, date), time(), UTC)
+        except msgspec.ValidationError:
+            return self._moment("verified_since", text, "a date, or a date-time with offset")
+
+    def _moment(self, parameter: str, text: str, what: str) -> datetime | None:
+        try:
+            # A plus sign that was not percent-encoded arrives as a blank.
+            moment = msgspec.convert(text.replace(" ", "+"), _Aware)
+            return moment.astimezone(UTC)
+        except (msgspec.ValidationError, OverflowError):
+            self._wrong(parameter, f"must be {what}, such as 2026-11-23T09:30:00-07:00")
+            return None
+
+    def _bbox(self) -> tuple[float, float, float, float] | None:
+        text = self.asked.bbox
+        if text is None:
+            return None
+        found = _BBOX.fullmatch(text)
+        if found is not None:
+            west, south, east, north = (float(part) for part in found.groups())
+            if max(abs(west), abs(east)) <= 180 and -90 <= south <= north <= 90:
+                return west, south, east, north
+        self._wrong("bbox", "must be west,south,east,north in degrees, south up to north")
+        return None
+
+    def _sort(self) -> Sort:
+        asked = self.asked
+        sort = asked.sort
+        if sort is None:
+            if asked.near is not None:
+                return Sort.DISTANCE
+            return Sort.NAME if asked.q is None else Sort.RELEVANCE
+        if sort is Sort.DISTANCE and asked.near is None:
+            self._wrong("sort", "by distance needs 'near' to measure from")
+        if sort is Sort.RELEVANCE and asked.q is None:
+            self._wrong("sort", "by relevance needs 'q' to be relevant to")
+        return sort
+
+    def _facets(self) -> tuple[str, ...]:
+        if self.asked.facets == "none":
+            return ()
+        wanted = tuple(dict.fromkeys(self.asked.facets.split(",")))
+        if not all(name in FACETS for name in wanted):
+            self._wrong("facets", f"must be {_list_of(FACETS)}, or none")
+        return wanted
+
+
+_Aware = Annotated[datetime, Meta(tz=True)]
+
+
+def _is_state(code: str) -> bool:
+    return re.fullmatch(r"(US-[A-Z]{2}|GB-[A-Z]{3})", code) is not None
+
+
+def _is_language(code: str) -> bool:
+    return re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", code) is not None
+
+
+def _list_of(codes: Sequence[str] | frozenset[str] | type[Setting] | type[Accepting]) -> str:
+    return "one or more of " + ", ".join(sorted(str(code) for code in codes))
+
+
+def _fingerprint(asked: SearchParameters) -> bytes:
+    same_for_all_pages = msgspec.structs.replace(asked, cursor=None, limit=1, facets="none")
+    return blake2b(msgspec.msgpack.encode(same_for_all_pages), digest_size=16).digest()

@@ -1,0 +1,136 @@
+"""The search as the rest of the process sees it: from a query string to an encoded answer."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from api.clock import Clock
+from api.directory.catalogue import Catalogue
+from api.errors import NotFound, Unavailable
+from api.parameters import decode_query
+from api.search.answer import Search
+from api.search.follower import Follower
+from api.search.index import SearchIndex
+from api.search.place import COORDINATES, GAZETTEER, Place
+from api.search.places import Places
+from api.search.query import Question, SearchParameters, understand
+
+MOST_BYTES_KEPT = 16 * 1024 * 1024
+
+
+class Moved(Exception):
+    """The clinic was merged: `path` is where its survivor is."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+class SearchService:
+    """Answers from this process's index alone; the database may be away."""
+
+    def __init__(
+        self,
+        follower: Follower,
+        catalogue: Catalogue,
+        places: Places,
+        clock: Clock,
+        cursor_key: bytes,
+        most_answers: int,
+    ) -> None:
+        self._follower = follower
+        self._catalogue = catalogue
+        self._places = places
+        self._clock = clock
+        self._cursor_key = cursor_key
+        self._search = Search(follower.index, cursor_key)
+        self._answers = AnswerCache(most_answers, MOST_BYTES_KEPT)
+
+    @property
+    def index(self) -> SearchIndex:
+        """The directory at its newest version here. Raises `Unavailable` before it is loaded."""
+        if not self._follower.loaded.is_set():
+            raise Unavailable("The directory is being loaded.", retry_after_seconds=1)
+        return self._follower.index
+
+    def search(self) -> Search:
+        if self._search.index is not self.index:
+            self._search = Search(self.index, self._cursor_key)
+        return self._search
+
+    async def answer(self, query_string: bytes) -> bytes:
+        """The answer to `GET /v1/clinics` as JSON. Raises the problems of `understand` and
+        `Places.find`."""
+        index = self.index
+        kept = self._answers.get(index.version, query_string)
+        if kept is not None:
+            return kept
+        asked = decode_query(query_string, SearchParameters)
+        question = understand(asked, self._catalogue, self._clock.now())
+        origin = None
+        if asked.near is not None:
+            origin = self._places.find_local(asked.near) or await self._places.find(asked.near)
+        answer = self.search().answer(question, origin)
+        if _stays_true(question, origin):
+            self._answers.put(self.index.version, query_string, answer)
+        return answer
+
+    def profile(self, key: str) -> tuple[bytes, int]:
+        """A clinic's public profile as JSON and its version, by id or slug.
+
+        Raises `Moved` for a merged clinic and `NotFound` for one that is not there.
+        """
+        index = self.index
+        row = index.row_of(key)
+        if row is None:
+            survivor = index.survivor_of(key)
+            if survivor is not None:
+                raise Moved(f"/v1/clinics/{survivor}")
+            raise NotFound("There is no clinic with this id or slug.")
+        profile = index.profile(row)
+        return profile, _version_of(profile).version
+
+
+_version_of = msgspec.json.Decoder(_Versioned).decode
+
+
+def _stays_true(question: Question, origin: Place | None) -> bool:
+    """Whether the answer is good for as long as the directory does not change."""
+    if question.asked.open_at == "now":
+        return False
+    return origin is None or origin.source in (COORDINATES, GAZETTEER)
+
+
+class AnswerCache:
+    """Encoded answers of one directory version, the least lately asked for thrown out first."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._version = -1
+        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def get(self, version: int, query_string: bytes) -> bytes | None:
+        if version != self._version:
+            self._version, self._bytes = version, 0
+            self._kept.clear()
+        found = self._kept.get(query_string)
+        if found is not None:
+            self._kept.move_to_end(query_string)
+        return found
+
+    def put(self, version: int, query_string: bytes, answer: bytes) -> None:
+        if version != self._version or query_string in self._kept:
+            return
+        self._kept[query_string] = answer
+        self._bytes += len(query_string) + len(answer)
+        while self._kept and (len(self._kept) > self._most or self._bytes > self._most_bytes):
+            name, dropped = self._kept.popitem(last=False)
+            self._bytes -= len(name) + len(dropped)
