@@ -26,7 +26,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with told_in_a_sentence():
             environment = process_environment()
-            settings = read_settings(environment, flags_of(arguments))
+            flags = flags_of(arguments)
+            if arguments.command == "doctor":
+                # Settings that cannot be used are a finding like any other.
+                from api.commands.doctor import examine
+
+                return examine(environment, flags, SystemClock(), Console())
+            settings = read_settings(environment, flags)
             _warn_of_unknown(unknown_variables(environment), progress)
             return _run(arguments, settings, progress)
     except CommandError as error:
@@ -56,10 +62,6 @@ def _run(arguments: argparse.Namespace, settings: Settings, progress: Console) -
             from api.commands.imports import run_file_import
 
             return asyncio.run(run_file_import(arguments, settings, clock, console, progress))
-        case "doctor":
-            from api.commands.doctor import examine
-
-            return examine(settings, clock, console)
         case "bench":
             from api.commands.bench import run_bench
 

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import Meta
 
 from api.clock import Clock
 
@@ -40,7 +42,7 @@ class Purpose(StrEnum):
 
 class _Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: str
-    created_at: datetime
+    created_at: Annotated[datetime, Meta(tz=True)]
     secret: str
     """32 random bytes in URL-safe base64."""
 
@@ -57,7 +59,9 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Keyring:
     """Keys by id and purpose. 32 bytes each, derived by HKDF-SHA-256 (RFC 5869)."""
 
-    def __init__(self, active: str, secrets_by_id: dict[str, bytes]) -> None:
+    def __init__(self, active: str, secrets_by_id: dict[str, bytes], newest: datetime) -> None:
+        self.newest = newest
+        """When the youngest key was made."""
         self._active = active
         self._derived = {
             (key_id, purpose): _derive(secret, purpose)
@@ -102,7 +106,7 @@ class Keyring:
             raise KeyringError(damaged + "The active key is not in it.")
         if any(len(secret) != KEY_BYTES for secret in found.values()):
             raise KeyringError(damaged + f"A key is not {KEY_BYTES} bytes long.")
-        return cls(document.active, found)
+        return cls(document.active, found, max(key.created_at for key in document.keys))
 
     def active(self, purpose: Purpose) -> tuple[str, bytes]:
         """The key to make something new with, and its id to store beside it."""

@@ -321,12 +321,15 @@ def read_settings(environ: Mapping[str, str], flags: Mapping[str, str]) -> Setti
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
     """Variables that look like settings and are none, each with the setting it resembles."""
-    known = [setting.variable for setting in SETTINGS]
-    return {
-        name: next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.75)), None)
-        for name in sorted(environ)
-        if name.startswith(PREFIX) and name not in known
-    }
+    # Compared without the prefix, which alone would make every pair look alike.
+    known = {setting.name.upper(): setting.variable for setting in SETTINGS}
+    found: dict[str, str | None] = {}
+    for name in sorted(environ):
+        rest = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and rest not in known:
+            near = difflib.get_close_matches(rest, known, n=1, cutoff=0.7)
+            found[name] = known[near[0]] if near else None
+    return found
 
 
 def _decode(raw: str, setting: Setting) -> object:

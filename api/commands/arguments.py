@@ -15,6 +15,7 @@ DATABASE: Final = ("data_dir", "database_url")
 KEYS: Final = (*DATABASE, "keyring", "environment", "key_overlap_hours")
 IMPORT: Final = (
     *DATABASE, "geocoder", "geocoder_url", "geocoder_key", "geocoder_timeout", "geocoder_rate",
+    "claim_days",
 )  # fmt: skip
 DOCTOR: Final = tuple(setting.name for setting in SETTINGS)
 
@@ -112,6 +113,11 @@ def _add_import(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         default=[],
         metavar="TEXT",
         help="nppes: only rows whose name contains one of these texts",
+    )
+    made.add_argument(
+        "--geocode",
+        action="store_true",
+        help="ask the geocoding service of the settings for every new address",
     )
 
 
