@@ -129,19 +129,6 @@ class RedirectRow(msgspec.Struct, frozen=True, kw_only=True):
     merged_into: UUID
 
 
-class ImportMarkRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A clinic that an import wrote, and the hash of what it read then."""
-
-    import_key: str
-    import_hash: bytes | None
-    status: ClinicStatus
-
-
-class ImportedRow(msgspec.Struct, frozen=True, kw_only=True):
-    import_key: str
-    slug: str
-
-
 class CatalogueRow(msgspec.Struct, frozen=True, kw_only=True):
     kind: str
     code: str

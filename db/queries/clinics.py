@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from db.connection import rows, values
-from db.rows import ClinicRow, OfferingRow, SiteRow, StaleRow
+from db.rows import ClinicRow, ImportedRow, OfferingRow, SiteRow, StaleRow
 from db.statements import statements
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ async def find_clinics(
     return await rows(conn, ClinicRow, SQL["find_clinics"], ids, slugs, import_keys)
 
 
-async def clinics_merged_into(conn: Connection, clinic_id: UUID) -> list[ClinicRow]:
-    return await rows(conn, ClinicRow, SQL["clinics_merged_into"], clinic_id)
+async def point_redirects_to(conn: Connection, merged: UUID, survivor: UUID) -> None:
+    await conn.execute(SQL["point_redirects_to"], merged, survivor)
 
 
 async def clinics_with_expired_claims(
@@ -70,6 +70,10 @@ async def insert_offerings(conn: Connection, offerings: Sequence[OfferingRow]) -
 
 async def taken_slugs(conn: Connection, candidates: Sequence[str]) -> list[str]:
     return await values(conn, str, SQL["taken_slugs"], candidates)
+
+
+async def imported_clinics(conn: Connection, key_prefix: str) -> list[ImportedRow]:
+    return await rows(conn, ImportedRow, SQL["imported_clinics"], key_prefix)
 
 
 async def stale_clinics(

@@ -24,26 +24,9 @@ where
     and ($3::text[] is null or clinic.import_key = any($3))
 order by clinic.id
 
--- name: clinics_merged_into
--- What was merged into a clinic earlier.
-select
-    clinic.id, clinic.slug, clinic.status, clinic.merged_into, clinic.version, clinic.change_seq,
-    clinic.name, clinic.organization_id, organization.name as organization_name, clinic.line1,
-    clinic.line2, clinic.city, clinic.state, clinic.postal_code, clinic.country, clinic.lat,
-    clinic.lon, clinic.point_source, clinic.point_precision, clinic.uncertainty_m,
-    clinic.point_flags, clinic.time_zone, clinic.phone, clinic.email, clinic.website,
-    clinic.director_name, clinic.director_credential, clinic.director_specialty,
-    clinic.director_registration_system, clinic.director_registration_value, clinic.accepting,
-    clinic.wait_days, clinic.weekly_capacity, clinic.payers, clinic.languages, clinic.age_min,
-    clinic.age_max, clinic.assesses, clinic.telehealth, clinic.rems_certified,
-    clinic.hours::text as hours, clinic.programmes, clinic.source_name, clinic.source_url,
-    clinic.source_retrieved_on, clinic.source_licence, clinic.unverified,
-    clinic.provenance::text as provenance, clinic.verified_at, clinic.import_key,
-    clinic.import_hash, clinic.created_at, clinic.updated_at
-from clinic
-left join organization on organization.id = clinic.organization_id
-where clinic.merged_into = $1
-order by clinic.id
+-- name: point_redirects_to
+-- What was merged into $1 earlier leads to $2 from now on, in one step.
+update clinic set merged_into = $2 where merged_into = $1
 
 -- name: clinics_with_expired_claims
 -- A claim is a field whose provenance says until when it stands.
@@ -139,6 +122,13 @@ insert into offering (
 -- name: taken_slugs
 -- Among the candidates. The slug of a deleted or merged clinic stays taken: links to it exist.
 select slug from clinic where slug = any($1::text[])
+
+-- name: imported_clinics
+-- Every clinic, whatever its status, whose import key starts so: what an earlier import brought.
+select id, status, merged_into, import_key, import_hash
+from clinic
+where starts_with(import_key, $1)
+order by import_key
 
 -- name: stale_clinics
 -- Active clinics that nobody verified since $1, the never verified first, then the oldest.

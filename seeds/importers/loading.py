@@ -23,7 +23,8 @@ from api.directory.step import Step, locked_step
 from api.directory.writing import Outcome, load, write_batch
 from api.errors import Problem
 from db.pool import Pool
-from db.queries.imports import import_marks, imported_from
+from db.queries.clinics import find_clinics, imported_clinics
+from db.rows import ImportedRow
 from db.states import ClinicStatus
 from seeds.importers.mapped import Mapped, PassedOver, Unreadable, named_column
 from seeds.importers.report import ImportReport, Refused
@@ -78,7 +79,8 @@ class Loader:
         self._prefix_of = prefix_of
         self._claim_days = claim_days
         self._lines: dict[str, int] = {}
-        self._missing: dict[str, str] = {}
+        self._known: dict[str, ImportedRow] = {}
+        self._missing: set[str] = set()
         self._prefixes: set[str] = set()
 
     async def load(self, rows: Iterable[Reading], progress: Callable[[int], None]) -> None:
@@ -88,7 +90,7 @@ class Loader:
             if ready:
                 await self._write(ready)
             progress(self._report.read)
-        self._report.gone = sorted(self._missing.values())
+        self._report.gone = await self._gone()
         self._report.refused.sort(key=lambda note: note.line)
         self._report.doubts.sort(key=lambda note: note.line)
 
@@ -127,27 +129,34 @@ class Loader:
         if prefix not in self._prefixes:
             self._prefixes.add(prefix)
             async with self._database.acquire() as conn:
-                self._missing |= {
-                    row.import_key: row.slug for row in await imported_from(conn, prefix)
-                }
-        self._missing.pop(key, None)
+                for row in await imported_clinics(conn, prefix):
+                    self._known[row.import_key] = row
+                    if row.status is ClinicStatus.ACTIVE:
+                        self._missing.add(row.import_key)
+        self._missing.discard(key)
+
+    async def _gone(self) -> list[str]:
+        ids = [self._known[key].id for key in self._missing]
+        slugs: list[str] = []
+        async with self._database.acquire() as conn:
+            for part in parts(ids):
+                slugs += [row.slug for row in await find_clinics(conn, ids=part)]
+        return sorted(slugs)
 
     async def _ready(self, batch: Sequence[Mapped]) -> list[Ready]:
         """Those of the rows that say something new. No transaction is open: points may come from
         the network."""
         now = self._clock.now()
-        marks = await self._marks([row.key for row in batch])
         ready: list[Ready] = []
         for row in batch:
             for doubt in row.doubts:
                 self._report.doubt(row.line, doubt)
             digest = row.digest()
-            mark = marks.get(row.key)
-            if mark is not None:
-                status, known = mark
-                if status is not ClinicStatus.ACTIVE:
+            known = self._known.get(row.key)
+            if known is not None:
+                if known.status is not ClinicStatus.ACTIVE:
                     self._report.doubt(row.line, GONE_BEFORE)
-                if status is not ClinicStatus.ACTIVE or known == digest:
+                if known.status is not ClinicStatus.ACTIVE or known.import_hash == digest:
                     self._report.unchanged += 1
                     continue
             try:
@@ -158,14 +167,6 @@ class Loader:
                 continue
             ready.append(Ready(mapped=row, digest=digest, body=body, point=point))
         return ready
-
-    async def _marks(self, keys: Sequence[str]) -> dict[str, tuple[ClinicStatus, bytes | None]]:
-        marks: dict[str, tuple[ClinicStatus, bytes | None]] = {}
-        async with self._database.acquire() as conn:
-            for part in parts(keys):
-                for mark in await import_marks(conn, part):
-                    marks[mark.import_key] = (mark.status, mark.import_hash)
-        return marks
 
     async def _point(self, row: Mapped, body: ClinicWrite) -> Point | None:
         """The given point if nothing speaks against it; else that of the address, flagged."""
