@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
     from typing import Any
 
+pytest_plugins = ["tests.serving"]
+
 # What is lost with the machine may be lost here: the data lives for one test.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 PATIENT = Limits(acquire=10.0, statement=30.0, lock=10.0)

@@ -121,6 +121,9 @@ class EmbeddedPostgres:
         for lock in (self._use, self._service):
             if lock is not None:
                 lock.release()
+        if self._child is not None and self._child.poll() is None:
+            # It runs on for others. Its exit status is still ours to take, whenever it comes.
+            threading.Thread(target=self._child.wait, name="postgres exit", daemon=True).start()
         self._use = self._service = self._child = None
 
     def _bring_up(self, where: Place) -> None:

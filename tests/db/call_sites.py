@@ -44,13 +44,13 @@ def call_sites(path: Path) -> Iterator[CallSite]:
                 name = _statement_name(argument)
                 if name is None:
                     continue
-                helper = call.func
                 before = call.args[:place]
-                reads = isinstance(helper, ast.Name)
+                # rows(conn, Row, SQL[...]) reads a result, conn.execute(SQL[...]) does not.
+                reads = isinstance(call.func, ast.Name)
                 yield CallSite(
                     domain=path.stem,
                     function=function.name,
-                    helper=helper.attr if isinstance(helper, ast.Attribute) else ast.unparse(helper),
+                    helper=ast.unparse(call.func).rpartition(".")[2],
                     shape=_evaluated(before[-1], vars(module)) if reads else None,
                     statement=name,
                     arguments=[annotations.get(ast.unparse(a)) for a in call.args[place + 1 :]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,12 +10,15 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from db.connection import value
 from db.embedded import find_running, place, processes
 from tests.conftest import execute, run_apart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from db.connection import Connection
 
 # A service in a process of its own that starts the database, says so, and waits.
 SERVICE = """
@@ -63,6 +67,15 @@ def eventually(condition: Callable[[], bool], *, within: float = 30.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)
+
+
+async def turns_true(connection: Connection, question: str) -> None:
+    """Ask the database until it says yes."""
+    for _ in range(3000):
+        if await value(connection, bool, question):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen")
 
 
 def answers(dsn: str) -> bool:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from db.connection import Connection, rows, value
+from db.connection import Connection, rows
 from db.errors import DatabaseUnavailable, ValueRefused
 from db.migrate import Migration, MigrationError, applied, migrate, migrations
 from db.pool import Pool, connect
 from tests.conftest import PATIENT, execute
+from tests.db.servers import turns_true
 from tests.db.shapes import ObjectRow
 
 if TYPE_CHECKING:
@@ -45,6 +46,13 @@ union all
 select 'policy', tablename || '.' || policyname, concat_ws(' ', cmd, roles, qual, with_check)
 from pg_policies
 order by 1, 2
+"""
+
+LOCK_IS_HELD = """
+select exists (
+    select from pg_locks l join pg_database d on d.oid = l.database
+    where l.locktype = 'advisory' and d.datname = current_database()
+)
 """
 
 
@@ -84,9 +92,7 @@ async def test_a_second_run_does_nothing(dsn: str) -> None:
 
 
 async def test_several_processes_at_once_apply_each_step_once(empty_dsn: str) -> None:
-    known = numbered(
-        "select pg_sleep(0.2); create table one (id int)", "create table two (id int)"
-    )
+    known = numbered("select pg_sleep(0.2); create table one (id int)", "create table two (id int)")
     done = await asyncio.gather(*(migrate(empty_dsn, known=known) for _ in range(6)))
     assert sorted(done) == [[], [], [], [], [], [1, 2]]
 
@@ -128,13 +134,7 @@ async def test_the_wait_for_another_process_has_an_end(empty_dsn: str) -> None:
     first = asyncio.create_task(migrate(empty_dsn, known=slow))
     pool = Pool(empty_dsn, size=1)
     async with pool.acquire() as connection:
-        while not await value(
-            connection,
-            bool,
-            "select exists (select from pg_locks where locktype = 'advisory' and database ="
-            " (select oid from pg_database where datname = current_database()))",
-        ):
-            await asyncio.sleep(0.01)
+        await turns_true(connection, LOCK_IS_HELD)
     await pool.close()
     with pytest.raises(DatabaseUnavailable, match="migrating"):
         await migrate(empty_dsn, known=slow, lock_patience=0.1)
