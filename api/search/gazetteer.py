@@ -19,7 +19,7 @@ from api.search.jurisdiction import Jurisdictions
 from api.search.named_places import NamedPlaces
 from api.search.place import Candidate
 from api.search.place_names import CityColumns
-from api.search.place_text import postal_code, split_postal_code
+from api.search.place_text import leading_postal_code, postal_code, trailing_postal_code
 from api.search.postal_codes import PostalCodes, PostalColumns, Region, UnitColumns
 
 # Farther than this from every known postal area, a point has no address to name.
@@ -105,8 +105,7 @@ class Gazetteer(Geocoder):
         if code := postal_code(text):
             found = self.postal_codes.find(code)
             return [found] if found else []
-        if both := split_postal_code(text):
-            rest, code = both
+        for rest, code in filter(None, (trailing_postal_code(text), leading_postal_code(text))):
             found = self.postal_codes.find(code)
             if found and self.names.is_in(rest, found.state):
                 return [found]

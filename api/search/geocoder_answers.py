@@ -33,7 +33,8 @@ TYPICAL_M: Final[Mapping[Precision, int]] = {
     "state": 250_000,
 }
 # Nothing is known of the answer: better to call it vague than sure.
-UNKNOWN: Final = Sureness("city", TYPICAL_M["city"])
+VAGUE: Precision = "city"
+UNKNOWN: Final = Sureness(VAGUE, TYPICAL_M["city"])
 
 _KINDS_OF: Final[Mapping[Precision, str]] = {
     "address": "house building house_number amenity healthcare office shop road street place"
@@ -85,7 +86,7 @@ def _of_rank(rank: object) -> Precision | None:
 
 def _google(fields: Mapping[str, Any]) -> Sureness | None:
     kinds = [str(kind) for kind in cast("list[object]", fields["types"])]
-    precision = next((_KINDS[kind] for kind in kinds if kind in _KINDS), None)
+    precision: Precision | None = next((_KINDS[kind] for kind in kinds if kind in _KINDS), None)
     if precision is None:
         return None if "country" in kinds else UNKNOWN
     geometry = _mapping(fields["geometry"])
@@ -104,7 +105,7 @@ def _opencage(fields: Mapping[str, Any]) -> Sureness | None:
         return None
     confidence = fields["confidence"]
     known = isinstance(confidence, int) and 0 <= confidence < len(_CONFIDENCE_M)
-    precision: Precision = _KINDS.get(kind, UNKNOWN.precision)
+    precision = _KINDS.get(kind, VAGUE)
     return Sureness(precision, _CONFIDENCE_M[confidence] if known else TYPICAL_M[precision])
 
 

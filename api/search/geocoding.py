@@ -115,7 +115,7 @@ class NetworkGeocoder:
         self._asking: dict[str, asyncio.Task[Place | None]] = {}
         self._arguments = _arguments_of(geocoder.geocode)
         limited = AsyncRateLimiter(
-            geocoder.geocode,
+            self._send,
             min_delay_seconds=1 / options.rate,
             max_retries=0,
             error_wait_seconds=1 / options.rate,
@@ -159,11 +159,16 @@ class NetworkGeocoder:
             raise GeocodingFailed("paused after failures", retry_after=seconds)
         if len(self._asking) > self._most_waiting:
             raise GeocodingFailed("too many requests wait", retry_after=1 / self._options.rate)
+        sent = asyncio.Event()
         try:
             async with asyncio.timeout(self._options.timeout):
-                location = await self._limited(query, **self._arguments)
+                location = await self._limited(query, sent)
             place = self._checked(location)
         except TimeoutError as failure:
+            if not sent.is_set():
+                # Our own rate limit says nothing about the service.
+                wait = 1 / self._options.rate
+                raise GeocodingFailed("no turn in time", retry_after=wait) from None
             raise self._failed(failure) from None
         except Exception as failure:
             # geopy's parsers raise KeyError, TypeError and ValueError on answers of another form.
@@ -171,6 +176,10 @@ class NetworkGeocoder:
         self._pause.succeeded()
         self._cache.put(key, place)
         return place
+
+    async def _send(self, query: str, sent: asyncio.Event) -> Answer | None:
+        sent.set()
+        return await self._geocoder.geocode(query, **self._arguments)
 
     def _failed(self, failure: Exception) -> GeocodingFailed:
         # The message of the failure may hold the address that was asked for.
@@ -187,6 +196,9 @@ class NetworkGeocoder:
         lat, lon = float(location.latitude), float(location.longitude)
         if not (math.isfinite(lat) and math.isfinite(lon) and abs(lat) <= 90 and abs(lon) <= 180):
             raise ValueError("the point is not on Earth")
+        if lat == 0 or lon == 0:
+            # geopy writes 0 for a coordinate that is missing; a real one has seven decimals.
+            raise ValueError("the answer has no point")
         state = self._state_at(lat, lon)
         sure = sureness(location.raw)
         if state is None or sure is None:

@@ -31,7 +31,7 @@ class Jurisdictions:
         columns: Sequence[PostalColumns],
         timezones: Iterable[str],
     ) -> None:
-        self._outlines = outlines
+        self.outlines = outlines
         lats = np.concatenate([np.frombuffer(each.lats) for each in columns])
         lons = np.concatenate([np.frombuffer(each.lons) for each in columns])
         owners = np.concatenate([np.frombuffer(each.regions, dtype=np.int32) for each in columns])
@@ -47,7 +47,7 @@ class Jurisdictions:
 
     def state_at(self, lat: float, lon: float) -> str | None:
         """ISO 3166-2 code, or None outside the United States and the United Kingdom."""
-        inside = self._outlines.region_at(lat, lon)
+        inside = self.outlines.region_at(lat, lon)
         if inside is not None:
             return self._owner(lat, lon, NEAR_M) or inside
         # Windsor and Tijuana are within reach of a ZIP code too; their time zone tells.

@@ -31,6 +31,10 @@ _NAME_POSTAL: Final = re.compile(
 _POSTAL_NAME: Final = re.compile(
     rf"(?P<postal>{_POSTAL})[\s,]+(?P<rest>\S.*)", re.ASCII | re.IGNORECASE
 )
+_COUNTRY: Final = re.compile(
+    r"[\s,]+(?:usa|u\.s\.a\.?|united states(?: of america)?|uk|u\.k\.?|united kingdom)$",
+    re.ASCII | re.IGNORECASE,
+)
 _APOSTROPHES: Final = re.compile(r"['’‘`´ʻ.]")
 _NOT_WORD: Final = re.compile(r"[^\w]+|_+")
 _WRITTEN_OUT: Final = {"st": "saint", "ft": "fort", "mt": "mount", "ste": "sainte"}
@@ -101,9 +105,19 @@ def postal_code(text: str) -> PostalCode | None:
     return None
 
 
-def split_postal_code(text: str) -> tuple[str, PostalCode] | None:
-    """The rest and the postal code after or before it: "Phoenix, AZ 85016", "85016, Phoenix"."""
-    found = _NAME_POSTAL.fullmatch(text) or _POSTAL_NAME.fullmatch(text)
+def trailing_postal_code(text: str) -> tuple[str, PostalCode] | None:
+    """The postal code at the end, before the country if that is named, and what precedes it:
+    "Phoenix, AZ 85016, USA" gives "Phoenix, AZ" and 85016."""
+    found = _NAME_POSTAL.fullmatch(text) or _NAME_POSTAL.fullmatch(_COUNTRY.sub("", text))
+    return _parted(found)
+
+
+def leading_postal_code(text: str) -> tuple[str, PostalCode] | None:
+    """What follows a postal code, and the code: "85016, Phoenix" gives "Phoenix" and 85016."""
+    return _parted(_POSTAL_NAME.fullmatch(text))
+
+
+def _parted(found: re.Match[str] | None) -> tuple[str, PostalCode] | None:
     if found is None:
         return None
     postal = postal_code(found["postal"])
@@ -111,9 +125,9 @@ def split_postal_code(text: str) -> tuple[str, PostalCode] | None:
 
 
 def looks_like_street(text: str) -> bool:
-    """Whether there are digits and letters beyond a postal code: a house number and a street."""
-    both = split_postal_code(text)
-    rest = both[0] if both else text
+    """Whether there are digits and letters before a postal code: a house number and a street."""
+    trailing = trailing_postal_code(text)
+    rest = trailing[0] if trailing else text
     return any(map(str.isdigit, rest)) and any(map(str.isalpha, rest))
 
 

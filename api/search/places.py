@@ -21,7 +21,7 @@ from api.search.place_text import (
     coordinates,
     looks_like_street,
     postal_code,
-    split_postal_code,
+    trailing_postal_code,
 )
 from api.search.sphere import metres_between
 
@@ -137,10 +137,15 @@ class Places:
 
     def _fallback(self, text: str) -> Place | None:
         """What the gazetteer knows of a part of an address: its postal code, else its town."""
-        if both := split_postal_code(checked(text)):
-            found = self.gazetteer.postal_codes.find(both[1])
-            return found.place() if found else None
-        _, _, after_street = text.partition(",")
+        trimmed = checked(text)
+        if trailing := trailing_postal_code(trimmed):
+            before, code = trailing
+            found = self.gazetteer.postal_codes.find(code)
+            # A number at the end may belong to a road; its town or state must say the same.
+            town = before.rpartition(",")[2]
+            if found and (code.unit or self.gazetteer.names.is_in(town, found.state)):
+                return found.place()
+        _, _, after_street = trimmed.partition(",")
         named = self.gazetteer.names.find(after_street)
         return named[0].place() if len(named) == 1 else None
 
