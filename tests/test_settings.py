@@ -1,0 +1,151 @@
+"""Settings: read from the environment and from flags, documented, and silent about secrets."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.commands.arguments import flags_of, parser
+from api.settings import (
+    SETTINGS,
+    Setting,
+    Settings,
+    SettingsError,
+    read_settings,
+    unknown_variables,
+)
+
+DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
+ROW = re.compile(
+    r"^\| `(CLINICWAY_\w+)` \| `(--[\w-]+)` \| (.*?) \| (.*) \| (.*) \|$", re.MULTILINE
+)
+
+
+def shown(default: object) -> str:
+    match default:
+        case None:
+            return ""
+        case bool():
+            return f"`{str(default).lower()}`"
+        case _:
+            return f"`{default}`"
+
+
+def test_docs_list_every_setting_as_it_is() -> None:
+    documented = {
+        found[1]: (found[2], found[3].strip(), found[4], found[5])
+        for found in ROW.finditer(DOCS.read_text("utf-8"))
+    }
+    assert documented == {
+        setting.variable: (
+            setting.flag,
+            shown(setting.default),
+            setting.description,
+            setting.right,
+        )
+        for setting in SETTINGS
+    }
+
+
+def test_docs_name_no_setting_that_does_not_exist() -> None:
+    named = set(re.findall(r"CLINICWAY_[A-Z_]*[A-Z]", DOCS.read_text("utf-8")))
+    assert named == {setting.variable for setting in SETTINGS}
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_setting_is_a_flag_of_serve(setting: Setting) -> None:
+    arguments = parser().parse_args(["serve", setting.flag, "something"])
+    assert flags_of(arguments) == {setting.name: "something"}
+
+
+def test_a_switch_may_stand_alone() -> None:
+    flags = flags_of(parser().parse_args(["serve", "--access-log"]))
+    assert read_settings({}, flags).access_log is True
+
+
+def test_nothing_set_gives_the_defaults() -> None:
+    settings = read_settings({}, {})
+    assert settings.host == "127.0.0.1"
+    assert settings.port == 8000
+    assert settings.data_dir == Path.cwd() / ".clinicway"
+    assert settings.keyring_path == Path.cwd() / ".clinicway" / "keyring.json"
+    assert settings.database_url is None
+
+
+def test_a_flag_wins_over_a_variable_and_an_empty_variable_is_none() -> None:
+    environ = {"CLINICWAY_PORT": "8001", "CLINICWAY_DATABASE_URL": "", "CLINICWAY_WORKERS": "2"}
+    settings = read_settings(environ, {"port": "8002"})
+    assert (settings.port, settings.database_url, settings.workers) == (8002, None, 2)
+
+
+def test_an_empty_flag_is_not_silently_the_default() -> None:
+    with pytest.raises(SettingsError, match=r"--port must be"):
+        read_settings({}, {"port": ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "80.5"),
+        ("PORT", "nan"),
+        ("WORKERS", "0"),
+        ("DATABASE_URL", "mysql://host/x"),
+        ("DATABASE_URL", "postgresql://a b"),
+        ("GEOCODER_RATE", "nan"),
+        ("GEOCODER_RATE", "inf"),
+        ("GEOCODER_TIMEOUT", "0"),
+        ("PUBLIC_URL", "clinicway.example"),
+        ("ENVIRONMENT", "Live_1"),
+        ("LOG_LEVEL", "loud"),
+        ("ACCESS_LOG", "perhaps"),
+        ("DATA_DIR", " "),
+        ("DATA_DIR", "a\0b"),
+    ],
+)
+def test_an_unusable_value_is_named_and_not_repeated(name: str, value: str) -> None:
+    variable = f"CLINICWAY_{name}"
+    with pytest.raises(SettingsError) as caught:
+        read_settings({variable: value}, {})
+    setting = next(setting for setting in SETTINGS if setting.variable == variable)
+    assert str(caught.value) == f"{variable} must be {setting.right}."
+    assert caught.value.problems == {variable: setting.right}
+
+
+def test_everything_wrong_is_said_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"CLINICWAY_PORT": "x"}, {"workers": "x"})
+    assert set(caught.value.problems) == {"CLINICWAY_PORT", "--workers"}
+
+
+@given(st.sampled_from([s.variable for s in SETTINGS]), st.text(max_size=40))
+def test_any_text_is_read_or_refused_in_our_words(variable: str, text: str) -> None:
+    right = {setting.variable: setting.right for setting in SETTINGS}[variable]
+    refusal = ""
+    try:
+        read_settings({variable: text}, {})
+    except SettingsError as error:
+        refusal = str(error)
+    assert refusal in ("", f"{variable} must be {right}.")
+
+
+def test_secrets_stay_out_of_what_is_printed() -> None:
+    settings = Settings(database_url="postgresql://u:hunter2@h/d", geocoder_key="hunter3")
+    assert "hunter" not in repr(settings)
+    assert "port=8000" in repr(settings)
+
+
+def test_settings_travel_to_server_processes_whole() -> None:
+    settings = read_settings({"CLINICWAY_DATABASE_URL": "postgresql://u:p@h/d"}, {"port": "81"})
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_a_misspelt_variable_is_noticed() -> None:
+    environ = {"CLINICWAY_PROT": "1", "CLINICWAY_ZZ": "1", "CLINICWAY_HOST": "h", "PATH": "/"}
+    assert unknown_variables(environ) == {"CLINICWAY_PROT": "CLINICWAY_PORT", "CLINICWAY_ZZ": None}
