@@ -6,8 +6,9 @@ import csv
 import gzip
 import io
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from sys import intern
 from typing import Final
 
 from api.search.boundaries import Outlines, read_topology
@@ -23,7 +24,7 @@ def load_gazetteer(folder: Path = FOLDER) -> Gazetteer:
 
     Raises FileNotFoundError or ValueError when the installation is damaged.
     """
-    table = _rows(folder / "regions.csv")
+    table = list(_rows(folder / "regions.csv"))
     regions = [
         Region(code, name, float(lat), float(lon), int(people), int(reach))
         for code, name, lat, lon, people, reach, _ in table
@@ -56,38 +57,31 @@ def load_outlines(folder: Path = FOLDER) -> Outlines:
     return Outlines(rings)
 
 
-def _rows(path: Path) -> list[list[str]]:
+def _rows(path: Path) -> Iterator[list[str]]:
+    """The rows after the heading, one at a time: all at once they would need 30 MB."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
-    return list(csv.reader(io.StringIO(content.decode(), newline="")))[1:]
-
-
-def _columns(path: Path) -> list[tuple[str, ...]]:
-    return list(zip(*_rows(path), strict=True))
-
-
-def _floats(texts: Sequence[str]) -> array[float]:
-    return array("d", map(float, texts))
-
-
-def _shared(texts: Sequence[str]) -> list[str]:
-    """The same texts, equal ones as one object: 40,000 ZIP codes lie in 15,000 towns."""
-    seen: dict[str, str] = {}
-    return [seen.setdefault(text, text) for text in texts]
+    rows = csv.reader(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline=""))
+    next(rows)
+    return rows
 
 
 def _postal(path: Path, indexes: Mapping[str, int]) -> PostalColumns:
-    codes, lats, lons, regions, towns, uncertainties, *source = _columns(path)
-    return PostalColumns(
-        codes=codes,
-        regions=array("i", map(indexes.__getitem__, regions)),
-        lats=_floats(lats),
-        lons=_floats(lons),
-        towns=_shared(towns),
-        uncertainties=array("i", map(int, uncertainties)),
-        exact=bytes(name == "census" for name in source[0]) if source else b"\1" * len(codes),
-    )
+    codes: list[str] = []
+    towns: list[str] = []
+    regions, uncertainties = array("i"), array("i")
+    lats, lons = array("d"), array("d")
+    exact = bytearray()
+    for code, lat, lon, region, town, uncertainty, *source in _rows(path):
+        codes.append(code)
+        lats.append(float(lat))
+        lons.append(float(lon))
+        regions.append(indexes[region])
+        towns.append(intern(town))
+        uncertainties.append(int(uncertainty))
+        exact.append(source != ["geonames"])
+    return PostalColumns(codes, regions, lats, lons, towns, uncertainties, bytes(exact))
 
 
 def _units(folder: Path) -> UnitColumns:
@@ -95,22 +89,28 @@ def _units(folder: Path) -> UnitColumns:
         (int(code.replace(" ", ""), 36), float(lat), float(lon))
         for code, lat, lon in _rows(folder / "uk_postcodes.csv.gz")
     )
-    keys, lats, lons = zip(*rows, strict=True)
-    return UnitColumns(array("q", keys), array("d", lats), array("d", lons))
+    return UnitColumns(
+        array("q", [key for key, _, _ in rows]),
+        array("d", [lat for _, lat, _ in rows]),
+        array("d", [lon for _, _, lon in rows]),
+    )
 
 
 def _cities(folder: Path, indexes: Mapping[str, int]) -> CityColumns:
-    columns = _columns(folder / "cities.csv.gz")
-    names, regions, lats, lons, populations, timezones, uncertainties = columns
-    return CityColumns(
-        names=_shared(names),
-        regions=array("i", map(indexes.__getitem__, regions)),
-        lats=_floats(lats),
-        lons=_floats(lons),
-        populations=array("q", map(int, populations)),
-        timezones=_shared(timezones),
-        uncertainties=array("i", map(int, uncertainties)),
-    )
+    names: list[str] = []
+    timezones: list[str] = []
+    regions, uncertainties = array("i"), array("i")
+    lats, lons = array("d"), array("d")
+    populations = array("q")
+    for name, region, lat, lon, people, zone, reach in _rows(folder / "cities.csv.gz"):
+        names.append(intern(name))
+        regions.append(indexes[region])
+        lats.append(float(lat))
+        lons.append(float(lon))
+        populations.append(int(people))
+        timezones.append(intern(zone))
+        uncertainties.append(int(reach))
+    return CityColumns(names, regions, lats, lons, populations, timezones, uncertainties)
 
 
 def _aliases(
