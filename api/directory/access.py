@@ -8,7 +8,7 @@ from uuid import UUID
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import PathParameter
 
 from api.auth import caller
 from api.clock import Clock
@@ -23,7 +23,7 @@ from db.pool import Pool
 WRITE: Final = "directory:write"
 VERSION_HEADER: Final = "Directory-Version"
 
-ClinicId = Annotated[str, Parameter(description="Id of a clinic")]
+ClinicId = Annotated[str, PathParameter(description="Id of a clinic")]
 
 
 class DirectoryServices:

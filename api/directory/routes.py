@@ -8,6 +8,7 @@ from uuid import UUID
 
 from litestar import MediaType, Request, Response, delete, patch, post, put
 from litestar.datastructures import State
+from litestar.di import NamedDependency
 from litestar.params import Body
 from litestar.types import ControllerRouterHandler
 
@@ -53,7 +54,9 @@ PlainRequest = Request[Any, Any, State]
     | problems(503),
 )
 async def create_clinic(
-    data: Annotated[ClinicWrite, Body(description="The profile")], caller: Caller, state: State
+    data: Annotated[ClinicWrite, Body(description="The profile")],
+    caller: NamedDependency[Caller],
+    state: State,
 ) -> Response[bytes]:
     services = DirectoryServices(state)
     author = _author(caller, services)
@@ -85,7 +88,7 @@ async def replace_clinic(
     key: ClinicId,
     data: Annotated[ClinicWrite, Body(description="The whole profile")],
     request: PlainRequest,
-    caller: Caller,
+    caller: NamedDependency[Caller],
     state: State,
 ) -> Response[bytes]:
     services = DirectoryServices(state)
@@ -112,7 +115,7 @@ async def amend_clinic(
     key: ClinicId,
     data: Annotated[ClinicPatch, Body(description="The fields to change")],
     request: PlainRequest,
-    caller: Caller,
+    caller: NamedDependency[Caller],
     state: State,
 ) -> Response[bytes]:
     services = DirectoryServices(state)
@@ -133,7 +136,7 @@ async def amend_clinic(
     responses=problems(404, 409, 412, 428, 503),
 )
 async def delete_clinic(
-    key: ClinicId, request: PlainRequest, caller: Caller, state: State
+    key: ClinicId, request: PlainRequest, caller: NamedDependency[Caller], state: State
 ) -> Response[None]:
     services = DirectoryServices(state)
     expected = expected_version(request.headers.get("if-match"))
@@ -164,7 +167,7 @@ async def merge_clinic(
     key: ClinicId,
     data: Annotated[MergeWrite, Body(description="The clinic that stays")],
     request: PlainRequest,
-    caller: Caller,
+    caller: NamedDependency[Caller],
     state: State,
 ) -> Response[bytes]:
     services = DirectoryServices(state)
