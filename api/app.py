@@ -7,32 +7,34 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
-import structlog
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
+import api.directory.catalogue_routes
+import api.directory.routes
 import api.docs
 import api.health
 import api.keys.routes
 import api.problems
+import api.search.routes
 from api.auth import Authenticator, caller
 from api.bodies import ServiceRequest
 from api.clock import Clock
+from api.directory.access import DirectoryServices
 from api.directory.catalogue import Catalogue
+from api.directory.claims import run_claim_expiry
 from api.edge import Doors, Edge
 from api.health import Pulse, gauges_of
-from api.keyring import Keyring
+from api.keyring import Keyring, Purpose
 from api.metrics import Gauges, Requests, make_registry
 from api.problems import answer_problem
 from api.search.follower import Follower
 from api.search.places import Places
+from api.search.service import SearchService
 from api.settings import Settings
-from db.errors import DatabaseError
 from db.pool import Pool
-from db.queries.catalogue import catalogue_entries
 
-_RETRY_SECONDS: Final = 0.5
 _HEAD_START_SECONDS: Final = 5.0
 
 
@@ -43,6 +45,9 @@ def route_handlers() -> Sequence[Any]:
         *api.health.handlers,
         *api.problems.handlers,
         *api.keys.routes.handlers,
+        *api.directory.catalogue_routes.handlers,
+        *api.directory.routes.handlers,
+        *api.search.routes.handlers,
     ]
 
 
@@ -63,6 +68,8 @@ def create_app(
     assert dsn is not None, "the command line settles which database it is"
     pool = database or Pool(dsn, size=settings.pool_size)
     keyring = Keyring.load_or_create(settings.keyring_path, clock)
+    catalogue = Catalogue()
+    follower = Follower(pool, dsn, catalogue, settings.index_poll_seconds)
     requests = Requests()
     doors = Doors()
     state = State(
@@ -74,6 +81,16 @@ def create_app(
             "keyring": keyring,
             "authenticator": Authenticator(
                 database=pool, keyring=keyring, clock=clock, environment=settings.environment
+            ),
+            "catalogue": catalogue,
+            "follower": follower,
+            "search": SearchService(
+                follower,
+                catalogue,
+                geocoder,
+                clock,
+                cursor_key=keyring.active(Purpose.CURSOR)[1],
+                most_answers=settings.cache_answers,
             ),
             "doors": doors,
             "pulse": Pulse(pool, clock),
@@ -109,12 +126,13 @@ async def _services(app: Litestar) -> AsyncGenerator[None]:
     """
     state = app.state
     await state.database.open()
-    following = asyncio.create_task(_follow(state))
+    settled = asyncio.Event()
+    following = asyncio.create_task(_follow(state, settled))
     try:
         # So that the first caller of a healthy service is not told to come again.
         with suppress(TimeoutError):
             async with asyncio.timeout(_HEAD_START_SECONDS):
-                await state.doors.opened.wait()
+                await settled.wait()
         yield
     finally:
         following.cancel()
@@ -123,34 +141,15 @@ async def _services(app: Litestar) -> AsyncGenerator[None]:
         await state.database.close()
 
 
-async def _follow(state: State) -> None:
-    """Never returns; to be cancelled."""
-    settings: Settings = state.settings
-    state.catalogue = catalogue = await _catalogue(state.database)
-    follower = Follower(
-        state.database,
-        str(settings.database_url),
-        catalogue.ancestors,
-        settings.index_poll_seconds,
-    )
-    state.follower = follower
+async def _follow(state: State, settled: asyncio.Event) -> None:
+    """Never returns; to be cancelled. Sets `settled` when the directory is loaded, or when that
+    may take any time because the database is away."""
+    follower: Follower = state.follower
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(follower.run())
+        await follower.first_try.wait()
+        settled.set()
         await follower.loaded.wait()
         state.doors.opened.set()
-
-
-async def _catalogue(database: Pool) -> Catalogue:
-    """Read as soon as the database lets us."""
-    told = False
-    while True:
-        try:
-            async with database.acquire() as connection:
-                return Catalogue(await catalogue_entries(connection))
-        except DatabaseError as error:
-            if not told:
-                structlog.get_logger("api.app").warning(
-                    "waiting for the database", sqlstate=error.sqlstate
-                )
-            told = True
-            await asyncio.sleep(_RETRY_SECONDS)
+        settled.set()
+        tasks.create_task(run_claim_expiry(DirectoryServices(state)))

@@ -41,12 +41,16 @@ class ServiceRequest(Request[Any, Any, State]):
     async def body(self) -> bytes:
         """The body, of at most the route's limit, sent within half a minute.
 
-        Raises UnsupportedMediaType, BodyTooLarge, BodyTooSlow.
+        Raises UnsupportedMediaType, BodyTooLarge, BodyTooSlow, InvalidBody.
         """
         state = self._connection_state
         if not isinstance(state.body, bytes):
             _require_json(self.headers.getall("content-type", []))
             state.body = await _within_limits(self)
+            field = self.route_handler.parsed_data_field
+            if not state.body and field is not None and not field.is_optional:
+                # Litestar would speak of a missing argument.
+                raise _invalid([FieldError(pointer="", message="is missing; send JSON")])
         return state.body
 
     async def json(self) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import msgspec
 from litestar import MediaType, Request, Response, get
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from api.errors import NotFound
@@ -83,9 +84,7 @@ def _sent(
     summary="This document: OpenAPI 3.1",
     tags=["Service"],
     opt=documented(response_headers=["ETag"]),
-    responses=answers(
-        dict, example={"openapi": "3.1.0"}, description="The OpenAPI document"
-    ),
+    responses=answers(dict, example={"openapi": "3.1.0"}, description="The OpenAPI document"),
 )
 async def get_openapi_document(request: Request[Any, Any, Any]) -> Response[bytes]:
     return _sent(request, _document())
@@ -104,7 +103,7 @@ async def read_docs(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/docs/{name:str}", include_in_schema=False, responses=problems(404))
-async def get_docs_asset(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+async def get_docs_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
     if name not in _SWAGGER and name not in _OURS:
         raise NotFound("The reference has no such file.")
     return _sent(request, _asset(name))

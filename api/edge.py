@@ -13,7 +13,8 @@ from itertools import count
 from typing import Any, Final, cast
 
 import structlog
-from litestar import Request
+from litestar import Litestar, Request
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from api.clock import Clock
@@ -25,6 +26,7 @@ from api.parameters import refuse_parameters
 from api.problems import InternalError, document, route_of, with_head
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_INT8: Final = range(-(2**63), 2**63)
 _POLICY: Final = b"content-security-policy"
 _DEFAULT_POLICY: Final = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
 _SAFETY: Final = (
@@ -54,6 +56,7 @@ class Edge:
         # Unique without asking the system for randomness each time: one id a process, then a count.
         self._prefix = clock.new_id().hex
         self._numbers = count(1)
+        self._methods: dict[str, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +71,7 @@ class Edge:
         self._requests.in_flight += 1
         try:
             if _is_readable(scope["path"]):
-                await self._app(scope, receive, exchange.send)
+                await self._app(scope, receive, self._sender(scope, exchange))
             else:
                 await exchange.refuse_path()
         except Exception as error:
@@ -76,6 +79,19 @@ class Edge:
         finally:
             self._requests.in_flight -= 1
             self._finish(scope, exchange, self._monotonic() - started)
+
+    def _sender(self, scope: HTTPScope, exchange: _Exchange) -> Send:
+        if exchange.method != "OPTIONS":
+            return exchange.send
+
+        async def send(message: Message) -> None:
+            # Litestar names only the methods of the handler that was registered first.
+            if message["type"] == "http.response.start" and message["status"] == 204:
+                methods = self._methods = self._methods or _methods(scope["litestar_app"])
+                exchange.allow = methods.get(_nameless(route_of(scope)))
+            await exchange.send(message)
+
+        return send
 
     def _request_id(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
         for name, value in headers:
@@ -100,7 +116,7 @@ class Edge:
 class _Exchange:
     """One request's answer on its way out."""
 
-    __slots__ = ("_begun", "_ended", "_send", "method", "request_id", "status")
+    __slots__ = ("_begun", "_ended", "_send", "allow", "method", "request_id", "status")
 
     def __init__(self, request_id: str, method: str, send: Send) -> None:
         self.request_id = request_id
@@ -110,6 +126,7 @@ class _Exchange:
         self._send = send
         self._begun = False
         self._ended = False
+        self.allow: str | None = None
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -118,8 +135,9 @@ class _Exchange:
             headers = [*message["headers"], *_SAFETY, (b"x-request-id", self.request_id.encode())]
             if not any(name == _POLICY for name, _ in headers):
                 headers.append(_DEFAULT_POLICY)
-            if self.method == "OPTIONS":
-                headers = [_with_head(name, value) for name, value in headers]
+            if self.allow is not None:
+                headers = [each for each in headers if each[0] != b"allow"]
+                headers.append((b"allow", self.allow.encode()))
             message["headers"] = headers
         elif self.method == "HEAD" and message["type"] == "http.response.body":
             await self._send_nothing_more(more=bool(message.get("more_body", False)))
@@ -167,8 +185,17 @@ def _is_readable(path: str) -> bool:
     return path.isprintable() and "%" not in path and "\ufffd" not in path
 
 
-def _with_head(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    return (name, with_head(value.decode()).encode()) if name.lower() == b"allow" else (name, value)
+def _methods(app: Litestar) -> dict[str, str]:
+    """The Allow header for each route template, with the names of path parameters left out."""
+    found: dict[str, set[str]] = {}
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            found.setdefault(_nameless(route.path_format), set()).update(route.methods)
+    return {template: with_head(",".join(methods)) for template, methods in found.items()}
+
+
+def _nameless(template: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", template)
 
 
 class Doors:
@@ -179,7 +206,8 @@ class Doors:
         """Set once the directory is loaded; it stays so when the database goes away."""
 
     async def admit(self, request: Request[Any, Any, Any]) -> None:
-        """Litestar's `before_request`. Raises Unavailable, UnknownParameter, InvalidParameter.
+        """Litestar's `before_request`. Raises Unavailable, NotFound, UnknownParameter,
+        InvalidParameter.
 
         Routes that take query parameters read theirs with `api.parameters.read_query`, which
         refuses what it does not know; for the others it is done here.
@@ -187,5 +215,8 @@ class Doors:
         scope = request.scope
         if not self.opened.is_set() and scope["path"].startswith("/v1/"):
             raise Unavailable("The directory is still being loaded.", retry_after_seconds=1)
+        for value in scope["path_params"].values():
+            if isinstance(value, int) and value not in _INT8:
+                raise NotFound("There is nothing under a number that large.")
         if scope["query_string"] and documentation(request.route_handler.opt).query is None:
             refuse_parameters(scope["query_string"])

@@ -42,12 +42,11 @@ class Requests(Collector):
         key = (route, method, status)
         series = self._series.get(key)
         if series is None:
-            if method not in METHODS:
-                return self.observe(route, "other", status, seconds)
-            series = self._series[key] = _Series()
+            # Anybody may send a method of their own making: they share one series.
+            key = (route, method if method in METHODS else "other", status)
+            series = self._series.setdefault(key, _Series())
         series.buckets[bisect_left(BOUNDS, seconds)] += 1
         series.seconds += seconds
-        return None
 
     def collect(self) -> Iterator[Metric]:
         duration = HistogramMetricFamily(

@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import msgspec
 import structlog
 from litestar import Request, Response, get
 from litestar.exceptions import HTTPException
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter
 from litestar.types import Scope
 
 import api.errors as known
@@ -29,6 +31,10 @@ _PAGE_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ance
 class InternalError(Problem):
     """A fault of the service. It is in the log under the `request_id` of the answer: send that to
     the operator. Whether the call took effect is not known; read the resource before repeating."""
+
+    status = 500
+    slug = "internal-error"
+    title = "Something went wrong on our side"
 
 
 class BadRequest(Problem):
@@ -173,7 +179,8 @@ def meaning(kind: type[Problem]) -> str:
 def _subclasses(kind: type[Problem]) -> Iterator[type[Problem]]:
     for child in kind.__subclasses__():
         # The clinical and the technical rooms alike define problems; those of tests do not count.
-        if child.__module__.startswith("api."):
+        # One that keeps its parent's slug is the same type with its words ready.
+        if child.__module__.startswith("api.") and "slug" in child.__dict__:
             yield child
         yield from _subclasses(child)
 
@@ -205,7 +212,15 @@ async def list_problem_types() -> ProblemTypes:
     tags=["Service"],
     responses={**answers(ProblemType, example=_EXAMPLE), **problems(404)},
 )
-async def get_problem_type(request: Request[Any, Any, Any], slug: str) -> Response[bytes]:
+async def get_problem_type(
+    request: Request[Any, Any, Any],
+    slug: Annotated[
+        str,
+        PathParameter(
+            description="The last part of a problem's `type`", examples=[Example(value="not-found")]
+        ),
+    ],
+) -> Response[bytes]:
     found = problem_types().get(slug)
     if found is None:
         raise known.NotFound("There is no problem type of that name.")

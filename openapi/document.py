@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from http import HTTPStatus
 from inspect import cleandoc
 from typing import Any, Final, cast
 
@@ -257,9 +256,7 @@ def _problem_statuses(paths: dict[str, Schema]) -> list[int]:
 
 
 def _problem_name(status: int) -> str:
-    return "Problem" + "".join(
-        word.capitalize() for word in HTTPStatus(status).phrase.replace("-", " ").split()
-    )
+    return f"Problem{status}"
 
 
 def _problem_response(status: int, schemas: Schemas) -> Schema:

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State
-from litestar.params import Body, Parameter
+from litestar.di import NamedDependency
+from litestar.params import Body, PathParameter
 from litestar.types import ControllerRouterHandler
 
 from api.auth import Authenticator, Caller, needs
@@ -28,7 +29,9 @@ from db.pool import Pool
 
 ADMIN: Final = "admin"
 _KEY_ID = re.compile(r"[0-9a-f]{32}")
-KeyId = Annotated[str, Parameter(description="Id of the key: the part between its last two `_`")]
+KeyId = Annotated[
+    str, PathParameter(description="Id of the key: the part between its last two `_`")
+]
 
 
 _EXAMPLE: Final = {
@@ -78,7 +81,7 @@ class _Services:
 )
 async def create_key(
     data: Annotated[KeyWrite, Body(description="What the key is for and what it may do")],
-    caller: Caller,
+    caller: NamedDependency[Caller],
     state: State,
 ) -> Response[NewKey]:
     services = _Services(state)
@@ -173,7 +176,9 @@ async def revoke_one(key_id: KeyId, state: State) -> None:
     responses=answers(NewKey, example=_NEW_EXAMPLE, status=201, description="Made")
     | problems(404, 409, 503),
 )
-async def rotate_one(key_id: KeyId, caller: Caller, state: State) -> Response[NewKey]:
+async def rotate_one(
+    key_id: KeyId, caller: NamedDependency[Caller], state: State
+) -> Response[NewKey]:
     services = _Services(state)
     checked = _checked(key_id)
     async with services.database.transaction() as conn:
