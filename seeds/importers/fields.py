@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
+# How American lists write a number; the parser knows more forms and takes its time.
+_AMERICAN = re.compile(r"\(?\d{3}\)?[-. ]?\d{3}[-. ]?\d{4}", re.ASCII)
 _EXTENSION = re.compile(r"\s*(?:x|ext\.?|extension)\s*(\d{1,8})$", re.IGNORECASE)
 
 
@@ -26,17 +27,17 @@ def row_key(prefix: str, *parts: Iterable[str]) -> str:
     return f"{prefix}:" + "|".join(words(" ".join(part)) for part in parts)
 
 
-@lru_cache(maxsize=4096)
 def phone(text: str, country: str) -> tuple[str | None, str | None]:
-    """E.164 number and extension. The number is None when it cannot be one of that country's."""
+    """The number in international form, and its extension. The number is None when the text is
+    none; whether there is such a number is checked with the profile."""
     extension = None
     if (found := _EXTENSION.search(text)) is not None:
         extension, text = found[1], text[: found.start()]
+    if country == "US" and _AMERICAN.fullmatch(text):
+        return "+1" + "".join(sign for sign in text if sign.isdigit()), extension
     try:
         number = phonenumbers.parse(text, country)
     except NumberParseException:
-        return None, None
-    if not phonenumbers.is_valid_number(number):
         return None, None
     return phonenumbers.format_number(number, PhoneNumberFormat.E164), extension
 

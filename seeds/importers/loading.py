@@ -1,6 +1,6 @@
 """Mapped rows into the directory: checked and placed first, then written under the lock.
 
-Up to `ROWS_A_TRANSACTION` rows are one transaction, so a file of that size goes in whole or not at
+Up to `rows_a_transaction` rows are one transaction, so a file of that size goes in whole or not at
 all; a longer one goes in by parts of that size, each complete, and running it again goes on where
 it was cut off.
 """
@@ -8,6 +8,7 @@ it was cut off.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, TypeVar
 
 import msgspec
@@ -21,17 +22,17 @@ from api.directory.provenance import keeping_verified, stated_by_source, verifie
 from api.directory.schemas import ClinicWrite
 from api.directory.step import Step, locked_step
 from api.directory.writing import Outcome, load, write_batch
-from api.errors import Problem
+from api.errors import InvalidBody, Problem
 from db.pool import Pool
 from db.queries.clinics import find_clinics, imported_clinics
 from db.rows import ImportedRow
 from db.states import ClinicStatus
+from seeds.importers.contacts import contacts_at_fault, left_out
 from seeds.importers.mapped import Mapped, PassedOver, Unreadable, named_column
-from seeds.importers.report import ImportReport, Refused
+from seeds.importers.report import ImportOptions, ImportReport, Refused
 
 T = TypeVar("T")
 
-ROWS_A_TRANSACTION: Final = 10_000
 ROWS_A_STATEMENT: Final = 1_000
 ROWS_BETWEEN_PROGRESS: Final = 500
 
@@ -54,8 +55,7 @@ class Loader:
     """Loads the rows of one file into one directory and keeps the account of it.
 
     `columns` names the file's columns for the paths of a profile; `prefix_of` gives what the keys
-    of a row's source begin with; `claim_days` is how long what a list says of accepting, wait and
-    capacity stands.
+    of a row's source begin with.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Loader:
         report: ImportReport,
         columns: Mapping[str, str],
         prefix_of: Callable[[str], str],
-        claim_days: int,
+        options: ImportOptions,
     ) -> None:
         self._database = database
         self._clock = clock
@@ -77,7 +77,7 @@ class Loader:
         self._report = report
         self._columns = columns
         self._prefix_of = prefix_of
-        self._claim_days = claim_days
+        self._options = options
         self._lines: dict[str, int] = {}
         self._known: dict[str, ImportedRow] = {}
         self._missing: set[str] = set()
@@ -118,7 +118,7 @@ class Loader:
                         report.refuse(row.line, f"is the same clinic as line {earlier}")
                         continue
                     batch.append(row)
-            if len(batch) == ROWS_A_TRANSACTION:
+            if len(batch) == self._options.rows_a_transaction:
                 yield batch
                 batch = []
         yield batch
@@ -160,13 +160,26 @@ class Loader:
                     self._report.unchanged += 1
                     continue
             try:
-                body = checked(row.profile, self._codes, now)
+                body = self._checked(row, now)
                 point = await self._point(row, body)
             except Problem as problem:
                 self._report.refuse(row.line, self._reason(problem))
                 continue
             ready.append(Ready(mapped=row, digest=digest, body=body, point=point))
         return ready
+
+    def _checked(self, row: Mapped, now: datetime) -> ClinicWrite:
+        """The profile in its stored form, without the contacts that cannot be right."""
+        try:
+            return checked(row.profile, self._codes, now)
+        except InvalidBody as invalid:
+            wrong = contacts_at_fault({error.pointer or "" for error in invalid.errors})
+            if not wrong:
+                raise
+        for field in sorted(wrong):
+            self._report.doubt(row.line, left_out(named_column(field, self._columns), field))
+        without = msgspec.structs.replace(row.profile, **dict.fromkeys(wrong))
+        return checked(without, self._codes, now)
 
     async def _point(self, row: Mapped, body: ClinicWrite) -> Point | None:
         """The given point if nothing speaks against it; else that of the address, flagged."""
@@ -244,7 +257,7 @@ class Loader:
                 account.keep(row.mapped.line, row.mapped.key, kept)
             if "location" in verified_fields(existing.row) or "address" in kept:
                 point = stored_point(existing.row)
-        body, provenance = stated_by_source(before, body, step.now, self._claim_days)
+        body, provenance = stated_by_source(before, body, step.now, self._options.claim_days)
         return PreparedClinic(
             body=body,
             point=point,

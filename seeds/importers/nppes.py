@@ -40,6 +40,7 @@ REQUIRED = (
 COLUMNS: Mapping[str, str] = {
     "name": LEGAL_NAME,
     "organization": LEGAL_NAME,
+    "phone": PHONE,
     "address.line1": LINE1,
     "address.line2": LINE2,
     "address.city": CITY,

@@ -57,7 +57,8 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
     `taxonomies` and `names` choose rows of NPPES; `services` keeps only the SAMHSA rows that
     report all of these service codes; empty means the importer's own default. `geocode` asks the
     network geocoder for every new address, where one is set up; without it the gazetteer alone
-    places the clinics. `claim_days` is how long a claim of a list stands.
+    places the clinics. `claim_days` is how long a claim of a list stands. A file of up to
+    `rows_a_transaction` rows that can be loaded goes in whole or not at all.
     """
 
     source_name: str | None = None
@@ -67,6 +68,7 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
     services: tuple[str, ...] = ()
     geocode: bool = False
     claim_days: int = 30
+    rows_a_transaction: int = 10_000
 
 
 class ImportReport(msgspec.Struct, kw_only=True):

@@ -43,8 +43,9 @@ async def run_import(
 ) -> ImportReport:
     """Load a file of one of `KINDS`, plain or gzip, and say what became of its rows.
 
-    Raises `NotImportable` when the file cannot be used, and what the database raises. Up to 10,000
-    rows go in whole or not at all; after any interruption the same import can be run again.
+    Raises `NotImportable` when the file cannot be used, and what the database raises. Up to
+    `options.rows_a_transaction` rows go in whole or not at all; after any interruption the same
+    import can be run again.
     """
     began = clock.monotonic()
     chosen = options or ImportOptions()
@@ -62,7 +63,7 @@ async def run_import(
             report=report,
             columns=columns,
             prefix_of=prefix_of,
-            claim_days=chosen.claim_days,
+            options=chosen,
         )
         with closing(rows):
             await loader.load(rows, lambda count: progress(table.progress(count)))

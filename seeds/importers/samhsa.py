@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -58,10 +58,11 @@ class CodeBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     treatments: dict[str, str]
     other: dict[str, str]
 
-    def unknown(self, codes: Iterable[str]) -> bool:
+    def known(self) -> frozenset[str]:
+        """Every code of the book."""
         known = {*self.payers, *self.ages, *self.languages, *self.programmes}
         known.update(self.treatments.values(), self.other["codes"].split())
-        return any(code not in known for code in codes)
+        return frozenset(known)
 
 
 def code_book() -> CodeBook:
@@ -81,6 +82,7 @@ class SamhsaReader:
 
     def __init__(self, called: str, options: ImportOptions) -> None:
         self._book = code_book()
+        self._known = self._book.known()
         self._keys: set[str] = set()
         self._options = options
         years = _YEAR.findall(called)
@@ -114,7 +116,7 @@ class SamhsaReader:
         if contacts.extension is not None:
             unverified.append(f"Phone: ask for extension {contacts.extension}.")
         doubts = contacts.doubts
-        if self._book.unknown(codes):
+        if not codes <= self._known:
             doubts.append("service_code_info: has a code that is not in the code book")
         name, organization = _names(first, second)
         state = row.get("state").upper()

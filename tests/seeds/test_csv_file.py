@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.directory.schemas import ClinicWrite
 from seeds.importers.csv_file import COLUMNS, CsvReader
@@ -194,7 +196,7 @@ def test_the_key_is_the_id_if_there_is_one_and_belongs_to_the_source() -> None:
         ("source_retrieved_on", "01/11/2026"),
         ("source_retrieved_on", "2026-13-01"),
         ("verified_at", "yesterday"),
-        ("verified_at", "2026"),
+        ("verified_at", "1234"),
         ("payers", "Medicare Advantage!"),
     ],
 )
@@ -209,12 +211,25 @@ def test_a_wrong_cell_refuses_the_row_and_names_the_column(column: str, cell: st
 
 @pytest.mark.parametrize(
     ("column", "cell"),
-    [("phone", "555"), ("phone", "call us"), ("email", "nobody"), ("website", "http://127.0.0.1/")],
+    [("phone", "call us"), ("email", "x" * 255), ("website", "https://" + "x" * 500)],
 )
-def test_a_way_to_reach_them_that_cannot_be_right_is_left_out_and_noted(
+def test_a_way_to_reach_them_that_has_not_even_the_form_is_left_out_and_noted(
     column: str, cell: str
 ) -> None:
     row = read({**FULL, column: cell})
     assert getattr(row.profile, column) is None
     assert [doubt.split(":")[0] for doubt in row.doubts] == [column]
     assert cell not in row.doubts[0]
+
+
+CELLS = st.dictionaries(st.sampled_from(NAMES), st.text(max_size=30), max_size=6)
+
+
+@given(CELLS)
+def test_any_cells_are_a_profile_or_a_reason(cells: dict[str, str]) -> None:
+    try:
+        row = read({**FULL, **cells})
+    except Refused:
+        return
+    assert row.key.startswith("csv:")
+    assert len(row.digest()) == 16
