@@ -6,23 +6,26 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from db.embedded.errors import EmbeddedPostgresError
 from db.embedded.place import release
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from db.embedded.place import Place
 
 NAME = "clinicway"
 """Of the database and of the role that owns it."""
+UNFINISHED = "postgres.unfinished-"
 
 
 def ensure_cluster(place: Place) -> None:
     """A cluster with its database, whole or not there at all. Raises `EmbeddedPostgresError`."""
     user = _user_name()
+    for left_over in place.home.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(left_over, ignore_errors=True)
     if place.cluster.exists():
         _check_version(place)
     else:
@@ -48,10 +51,9 @@ def _check_version(place: Place) -> None:
 
 def _create(place: Place) -> None:
     # Under another name until it is complete, so that an interrupted start leaves no half cluster.
-    unfinished = place.cluster.with_name("postgres.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    # A new name each time: the initdb of a killed start may still be writing under the last one.
+    unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=place.home))
     try:
-        unfinished.mkdir(mode=0o700)
         place.account.give(unfinished)
         _run(
             place,
@@ -76,14 +78,12 @@ def _create(place: Place) -> None:
         unfinished.rename(place.cluster)
         _sync(place.home)
     except OSError as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
         raise EmbeddedPostgresError(
             f"The database could not be set up in {place.home} ({error.strerror}). "
             "Free some disk space, or choose another data folder (--data-dir)."
         ) from None
-    except EmbeddedPostgresError:
+    finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 _CREATE_DATABASE = f"create database {NAME}\n"
