@@ -38,4 +38,4 @@ returning *
 -- At most once a minute over all processes: a busy key must not make a row version a request.
 update api_key
 set last_used_at = $2
-where id = $1 and (last_used_at is null or last_used_at < $2 - interval '1 minute')
+where id = $1 and (last_used_at is null or last_used_at < $2::timestamptz - interval '1 minute')
