@@ -27,7 +27,12 @@ class SettingsError(ValueError):
 def _text(
     description: str, *, right: str, pattern: str | None = None, secret: bool = False
 ) -> Meta:
-    return Meta(description=description, pattern=pattern, extra={"right": right, "secret": secret})
+    return Meta(
+        description=description,
+        # In Python `$` also matches before a line break at the end.
+        pattern=None if pattern is None else pattern.removesuffix("$") + r"\Z",
+        extra={"right": right, "secret": secret},
+    )
 
 
 def _number(description: str, *, right: str, ge: float, le: float) -> Meta:

@@ -103,6 +103,8 @@ def test_an_empty_flag_is_not_silently_the_default() -> None:
         ("GEOCODER_TIMEOUT", "0"),
         ("PUBLIC_URL", "clinicway.example"),
         ("ENVIRONMENT", "Live_1"),
+        ("ENVIRONMENT", "live\n"),
+        ("HOST", "127.0.0.1\n"),
         ("LOG_LEVEL", "loud"),
         ("ACCESS_LOG", "perhaps"),
         ("DATA_DIR", " "),

@@ -8,10 +8,11 @@ from rich.console import Console
 
 from api.clock import Clock
 from api.commands.database import opened
+from api.directory.catalogue import Catalogue
 from api.settings import Settings
 from db.migrate import migrate
 from db.pool import Pool
-from db.queries.catalogue import replace_catalogue
+from db.queries.catalogue import catalogue_entries, replace_catalogue
 from db.queries.changes import newest_change
 from db.rows import CatalogueRow
 from seeds.catalogue.load import entries, load_catalogue
@@ -59,4 +60,15 @@ async def _load_seeds(settings: Settings, pool: Pool, clock: Clock, progress: Co
     from seeds.clinics import load_all
 
     progress.print("Loading the first clinics …", highlight=False)
-    await load_all(pool, clock, make_places(settings, clock))
+    async with pool.acquire() as conn:
+        catalogue = Catalogue(await catalogue_entries(conn))
+    report = await load_all(
+        pool,
+        clock=clock,
+        places=make_places(settings, clock),
+        catalogue=catalogue,
+        claim_days=settings.claim_days,
+    )
+    progress.print(f"Loaded {report.created} clinics.", highlight=False)
+    for note in report.refused:
+        progress.print(f"  not loaded: {note.text}", highlight=False, markup=False)

@@ -11,9 +11,11 @@ from msgspec import Meta
 
 from db.rows import ApiKeyRow
 
+# In Python `$` also matches before a line break at the end, which JSON Schema's does not.
+END = r"$(?!\n)"
 SCOPE_PATTERN = (
     r"^(referrals:write|directory:write|admin"
-    r"|clinic:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$"
+    r"|clinic:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})" + END
 )
 
 KeyName = Annotated[
@@ -21,7 +23,7 @@ KeyName = Annotated[
     Meta(
         min_length=1,
         max_length=100,
-        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*" + END,
         description="What the key is for, in the words of whoever makes it",
         examples=["Booking desk, Phoenix"],
     ),
@@ -69,7 +71,7 @@ class KeysQuery(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                pattern=r"^[0-9a-f]{32}$",
+                pattern=r"^[0-9a-f]{32}" + END,
                 description="`next` of the page before",
                 extra={"right": "what `next` of the page before holds"},
             ),
