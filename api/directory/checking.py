@@ -156,13 +156,13 @@ def _offerings(offerings: list[OfferingWrite], findings: _Findings) -> list[Offe
 
 def _offering(offering: OfferingWrite, pointer: str, findings: _Findings) -> OfferingWrite:
     findings.known_codes(f"{pointer}/conditions", "condition", "conditions", offering.conditions)
-    findings.without_repeats(f"{pointer}/coverage", offering.coverage)
     for index, code in enumerate(offering.coverage):
         if not any(code in states for states in values.STATES.values()):
             findings.add(
                 f"{pointer}/coverage/{index}",
                 "must be the ISO 3166-2 code of a US state or UK nation, such as US-AZ",
             )
+    findings.without_repeats(f"{pointer}/coverage", offering.coverage)
     price = offering.price
     return replace(offering, price=price and replace(price, amount=values.amount(price.amount)))
 
