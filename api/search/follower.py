@@ -50,6 +50,8 @@ class Follower:
         self.index = SearchIndex(catalogue.ancestors)
         self.loaded = asyncio.Event()
         """Set once the index holds the directory; it stays so when the database goes away."""
+        self.first_try = asyncio.Event()
+        """Set once loading has succeeded or failed for the first time."""
         self.in_touch = False
         """Whether the log could be read when it was last asked."""
 
@@ -79,6 +81,7 @@ class Follower:
                         "log out of reach", sqlstate=error.sqlstate, version=self.index.version
                     )
                 self.in_touch = False
+                self.first_try.set()
                 await asyncio.sleep(RETRY_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
@@ -99,6 +102,7 @@ class Follower:
         index.finish_loading(version)
         await self._publish(index)
         self.loaded.set()
+        self.first_try.set()
 
     async def catch_up(self) -> None:
         """Applies all that the log has beyond the index's version."""

@@ -22,6 +22,8 @@ FLATTENING = 1 / 298.257223563
 # geodesic of its length; the margins also cover the geodesic's torsion, which is of the order f/R.
 TIGHTEST_RADIUS_M = 6_330_000.0
 WIDEST_RADIUS_M = 6_420_000.0
+SLACK_M = 0.001
+"""What rounding may do to a chord or a geodesic, with room to spare."""
 
 HALF_CIRCUMFERENCE_M = 20_037_508.4
 """No two points are farther apart than half the equator, in metres."""
@@ -47,12 +49,14 @@ def to_space(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.f
 
 def longest_chord(distance_m: float) -> float:
     """No point within this geodesic distance has a chord longer than this, in metres."""
-    return 2 * WIDEST_RADIUS_M * math.sin(min(distance_m / (2 * WIDEST_RADIUS_M), math.pi / 2))
+    angle = min(distance_m / (2 * WIDEST_RADIUS_M), math.pi / 2)
+    return 2 * WIDEST_RADIUS_M * math.sin(angle) + SLACK_M
 
 
 def shortest_chord(distance_m: float) -> float:
     """No point beyond this geodesic distance has a chord shorter than this, in metres."""
-    return 2 * TIGHTEST_RADIUS_M * math.sin(min(distance_m / (2 * TIGHTEST_RADIUS_M), math.pi / 2))
+    angle = min(distance_m / (2 * TIGHTEST_RADIUS_M), math.pi / 2)
+    return max(0.0, 2 * TIGHTEST_RADIUS_M * math.sin(angle) - SLACK_M)
 
 
 def spatial_order(space: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -37,7 +37,10 @@ Schedule = tuple[str, tuple[IndexedHours, ...]]
 class SearchIndex:
     """The directory at one version. `apply` moves it on by one change."""
 
-    def __init__(self, ancestors: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, ancestors: Mapping[str, Sequence[str]], most_unordered: int = MOST_UNORDERED
+    ) -> None:
+        self._most_unordered = most_unordered
         self.version = 0
         self.ancestors = ancestors
         self.clinic_space = BitSpace()
@@ -130,7 +133,8 @@ class SearchIndex:
         clinic = decode_clinic(profile)
         self._strike(clinic.id)
         self.redirects.pop(clinic.id, None)
-        self._append(clinic, profile)
+        row = self._append(clinic, profile)
+        self.space[row] = to_space(self.points[row, 0], self.points[row, 1])
         self._applied(seq)
 
     def delete(self, seq: int, clinic_id: UUID) -> None:
@@ -154,7 +158,7 @@ class SearchIndex:
 
     def _applied(self, seq: int) -> None:
         self.version = seq
-        if self.size - self.ordered > MOST_UNORDERED + self.ordered // 64:
+        if self.size - self.ordered > self._most_unordered + self.ordered // 64:
             self._order_again()
 
     def _strike(self, clinic_id: UUID) -> None:
@@ -165,7 +169,9 @@ class SearchIndex:
         self.alive[row] = False
         self._profiles[row] = None
 
-    def _append(self, clinic: IndexedClinic, profile: bytes) -> None:
+    def _append(self, clinic: IndexedClinic, profile: bytes) -> int:
+        """Writes a new row behind the others and gives its number; its place in space comes
+        later, for many rows at once when loading."""
         row = self.size
         if row == len(self.alive):
             self._grow()
@@ -176,8 +182,8 @@ class SearchIndex:
         self._profiles.append(self._store.pack(profile))
         self.alive[row] = True
         self.ids[row] = (clinic.id.int >> WORD, clinic.id.int & (1 << WORD) - 1)
-        if clinic.lat is not None and clinic.lon is not None:
-            self.points[row] = (clinic.lat, clinic.lon)
+        has_point = clinic.lat is not None and clinic.lon is not None
+        self.points[row] = (clinic.lat, clinic.lon) if has_point else np.nan
         self.wait_days[row] = np.inf if clinic.wait_days is None else clinic.wait_days
         self.verified[row] = (
             np.nan if clinic.verified_at is None else clinic.verified_at.timestamp()
@@ -187,9 +193,7 @@ class SearchIndex:
         self._write_clinic_bits(row, clinic)
         self._write_offerings(row, clinic)
         self.text.add(row, clinic)
-        self.space[row] = np.nan
-        if self.ordered and clinic.lat is not None:
-            self.space[row] = to_space(self.points[row, 0], self.points[row, 1])
+        return row
 
     def _write_clinic_bits(self, row: int, clinic: IndexedClinic) -> None:
         space = self.clinic_space

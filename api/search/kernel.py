@@ -15,7 +15,13 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from api.search.geometry import FLATTENING, SEMI_MAJOR_M, TIGHTEST_RADIUS_M, WIDEST_RADIUS_M
+from api.search.geometry import (
+    FLATTENING,
+    SEMI_MAJOR_M,
+    SLACK_M,
+    TIGHTEST_RADIUS_M,
+    WIDEST_RADIUS_M,
+)
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
@@ -207,17 +213,19 @@ def nearest_candidates(
     row of the page; whatever could be nearer than that bound is a candidate.
     """
     # after < 0 means from the start; a distance of exactly `after` is left to the order by id.
-    surely = 2 * WIDEST_RADIUS_M * math.sin(min(max(after, 0.0) / (2 * WIDEST_RADIUS_M), 1.57))
-    maybe = 2 * TIGHTEST_RADIUS_M * math.sin(min(max(after, 0.0) / (2 * TIGHTEST_RADIUS_M), 1.57))
+    surely2 = maybe2 = -1.0
+    if after >= 0:
+        surely2 = _longest_chord(after) ** 2
+        maybe2 = _shortest_chord(after) ** 2
     heap = np.full(limit, np.inf)
     for i in range(found):
         chord2 = chords2[i]
-        if chord2 < heap[0] and (after < 0 or chord2 > surely * surely):
+        if chord2 < heap[0] and chord2 > surely2:
             _replace_largest(heap, chord2)
     bound = _chord2_of_longest(heap[0])
     count = 0
     for i in range(found):
-        if chords2[i] <= bound and (after < 0 or chords2[i] >= maybe * maybe - 1.0):
+        if chords2[i] <= bound and chords2[i] >= maybe2:
             row = rows[i]
             out_rows[count] = row
             out_m[count] = geodesic(lat, lon, points[row, 0], points[row, 1])
@@ -244,17 +252,27 @@ def _replace_largest(heap: Floats, value: float) -> None:
 
 
 @compiled
+def _longest_chord(distance: float) -> float:
+    """As `geometry.longest_chord`: nothing within the distance has a longer chord."""
+    angle = min(distance / (2 * WIDEST_RADIUS_M), math.pi / 2)
+    return 2 * WIDEST_RADIUS_M * math.sin(angle) + SLACK_M
+
+
+@compiled
+def _shortest_chord(distance: float) -> float:
+    """As `geometry.shortest_chord`: nothing beyond the distance has a shorter chord."""
+    angle = min(distance / (2 * TIGHTEST_RADIUS_M), math.pi / 2)
+    return max(0.0, 2 * TIGHTEST_RADIUS_M * math.sin(angle) - SLACK_M)
+
+
+@compiled
 def _chord2_of_longest(chord2: float) -> float:
     """The largest squared chord of a point that may be nearer than one at this squared chord."""
-    chord = math.sqrt(chord2)
+    chord = math.sqrt(chord2) + SLACK_M
     if chord >= 2 * TIGHTEST_RADIUS_M * 0.999:
         return np.inf
     farthest = 2 * TIGHTEST_RADIUS_M * math.asin(chord / (2 * TIGHTEST_RADIUS_M))
-    angle = farthest / (2 * WIDEST_RADIUS_M)
-    if angle >= math.pi / 2:
-        return np.inf
-    longest = 2 * WIDEST_RADIUS_M * math.sin(angle)
-    return longest * longest + 1.0
+    return _longest_chord(farthest) ** 2
 
 
 @compiled

@@ -1,0 +1,182 @@
+"""Search against brute force: same set, same order, same distances, whatever is asked."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from api.directory.schemas import ClinicProfile
+from api.search.cursor import Position
+from api.search.filters import Filters, find_matches
+from api.search.index import SearchIndex
+from api.search.planner import Plan
+from api.search.ranking import Point, Ranking, Sort, answers_at_home
+from tests.search import oracle
+from tests.search.profiles import encoded, shipped_catalogue
+from tests.search.strategies import clinics, directories, filters, points, radii
+
+ANCESTORS = shipped_catalogue().ancestors
+THOROUGH = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+STATES = st.sampled_from([None, "US-AZ", "US-CA"])
+
+
+def loaded(directory: list[ClinicProfile], unordered: int = 0) -> SearchIndex:
+    """An index of the clinics, the last few of them written after the rest was ordered."""
+    index = SearchIndex(ANCESTORS)
+    first = len(directory) - unordered
+    index.load([encoded(clinic) for clinic in directory[:first]])
+    index.finish_loading(first)
+    for number, clinic in enumerate(directory[first:]):
+        index.upsert(first + number + 1, encoded(clinic))
+    return index
+
+
+def pages(
+    index: SearchIndex,
+    wanted: Filters,
+    point: Point | None,
+    state: str | None,
+    radius_m: float | None,
+    sort: Sort,
+    limit: int,
+    plan: Plan | None = None,
+) -> list[tuple[int, float | None, bool]]:
+    """All pages put together: (clinic number, distance, at home)."""
+    matches = find_matches(index, wanted, state)
+    ranking = Ranking(index)
+    found: list[tuple[int, float | None, bool]] = []
+    after: Position | None = None
+    while True:
+        page = ranking.page(matches, point, radius_m, sort, after, limit, plan)
+        for at, row in enumerate(page.rows):
+            metres = None if page.distances is None else page.distances[at]
+            at_home = answers_at_home(matches.passes[row], metres, radius_m)
+            found.append((index.id_of(row).int, metres, at_home))
+        assert len(page.rows) == limit or not page.more
+        if not page.more:
+            assert page.total == len(found)
+            return found
+        after = Position(page.ranks[-1], index.id_of(page.rows[-1]))
+
+
+@THOROUGH
+@given(directories(), filters(), points, STATES, radii, st.integers(1, 12), st.data())
+def test_nearest_first_by_either_plan(
+    directory: list[ClinicProfile],
+    wanted: Filters,
+    origin: tuple[float, float],
+    state: str | None,
+    radius_m: float | None,
+    limit: int,
+    data: st.DataObject,
+) -> None:
+    expected = oracle.answers(directory, wanted, origin, state, radius_m)
+    for clinic in directory:
+        # Nobody can tell the two sides of the radius apart closer than the oracle's own rounding.
+        if radius_m is not None and clinic.lat is not None:
+            assume(abs(oracle.distance(origin, clinic) - radius_m) > 0.002)
+    index = loaded(directory, data.draw(st.integers(0, len(directory)), label="unordered"))
+    answers = [
+        pages(index, wanted, Point(*origin), state, radius_m, Sort.DISTANCE, limit, plan)
+        for plan in (*Plan, None)
+    ]
+    assert answers[0] == answers[1] == answers[2]
+    assert {number for number, _, _ in answers[0]} == set(expected)
+    distances = [metres for _, metres, _ in answers[0] if metres is not None]
+    assert distances == sorted(distances)
+    for number, metres, at_home in answers[0]:
+        true_metres, match = expected[number]
+        assert metres == pytest.approx(true_metres, abs=0.002)
+        assert at_home == (match == "at_home")
+
+
+@THOROUGH
+@given(directories(), filters(), st.sampled_from([Sort.NAME, Sort.WAIT]), st.integers(1, 5))
+def test_by_name_and_by_wait(
+    directory: list[ClinicProfile], wanted: Filters, sort: Sort, limit: int
+) -> None:
+    index = loaded(directory)
+    found = pages(index, wanted, None, None, None, sort, limit)
+    expected = oracle.answers(directory, wanted, None, None, None)
+    by_number = {clinic.id.int: clinic for clinic in directory}
+
+    def rank(number: int) -> tuple[object, int]:
+        clinic = by_number[number]
+        if sort is Sort.WAIT:
+            return (float("inf") if clinic.wait_days is None else clinic.wait_days), number
+        return clinic.name.lower().replace("é", "e"), number
+
+    assert [number for number, _, _ in found] == sorted(expected, key=rank)
+
+
+@settings(THOROUGH, max_examples=60)
+@given(directories(most=20), points, st.integers(1, 4), st.data())
+def test_what_stays_is_on_one_page_exactly_while_others_come_and_go(
+    directory: list[ClinicProfile], origin: tuple[float, float], limit: int, data: st.DataObject
+) -> None:
+    """Between the pages, clinics are written and taken out; the others are seen once each."""
+    index = SearchIndex(ANCESTORS, most_unordered=data.draw(st.integers(0, 6)))
+    index.load([encoded(clinic) for clinic in directory])
+    index.finish_loading(len(directory))
+    stable = {clinic.id.int for clinic in directory if clinic.lat is not None}
+    seen: list[int] = []
+    after: Position | None = None
+    seq = len(directory)
+    while True:
+        matches = find_matches(index, Filters(), "US-AZ")
+        page = Ranking(index).page(matches, Point(*origin), None, Sort.DISTANCE, after, limit)
+        seen += [index.id_of(row).int for row in page.rows]
+        if not page.more:
+            break
+        after = Position(page.ranks[-1], index.id_of(page.rows[-1]))
+        seq += 1
+        touched = data.draw(st.sampled_from([clinic.id.int for clinic in directory] + [200_000]))
+        stable.discard(touched)
+        if data.draw(st.booleans(), label="take out"):
+            index.delete(seq, UUID(int=touched))
+        else:
+            index.upsert(seq, encoded(data.draw(clinics(touched))))
+    assert len([number for number in seen if number in stable]) == len(stable)
+    assert stable <= set(seen)
+
+
+@settings(THOROUGH, max_examples=100)
+@given(st.data())
+def test_an_index_after_any_writes_equals_one_loaded_afresh(data: st.DataObject) -> None:
+    index = SearchIndex(ANCESTORS, most_unordered=data.draw(st.integers(0, 10)))
+    live: dict[int, ClinicProfile] = {}
+    merged: dict[int, int] = {}
+    for seq in range(1, data.draw(st.integers(1, 40)) + 1):
+        number = data.draw(st.integers(1, 12))
+        step = data.draw(st.sampled_from(["write", "write", "delete", "merge"]))
+        others = sorted(set(live) - {number})
+        if step == "merge" and number in live and others:
+            into = data.draw(st.sampled_from(others))
+            index.merge(seq, UUID(int=number), UUID(int=into))
+            del live[number]
+            merged[number] = into
+        elif step == "delete":
+            index.delete(seq, UUID(int=number))
+            live.pop(number, None)
+        else:
+            clinic = data.draw(clinics(number))
+            index.upsert(seq, encoded(clinic))
+            live[number] = clinic
+            merged.pop(number, None)
+        assert index.version == seq
+    afresh = loaded(list(live.values()))
+    assert {key.int: text for key, text in index.profiles()} == {
+        number: encoded(clinic) for number, clinic in live.items()
+    }
+    for number in live:
+        assert index.row_of(f"clinic-{number}") == index.row_of(str(UUID(int=number)))
+    wanted, origin = data.draw(filters()), Point(*data.draw(points))
+    args = (wanted, origin, "US-AZ", data.draw(radii), Sort.DISTANCE, 5)
+    assert pages(index, *args) == pages(afresh, *args)
+    for number in merged:
+        if number not in live:
+            assert index.row_of(str(UUID(int=number))) is None
+            assert index.survivor_of(f"clinic-{number}") == index.survivor_of(str(UUID(int=number)))
