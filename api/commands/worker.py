@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -24,6 +25,9 @@ def build_application(settings: Settings) -> ASGIApp:
     """The application of one server process; `settings` name a database."""
     _follow_parent()
     configure_logs(settings.log_level, settings.log_format)
+    if settings.log_level == "info":
+        # That a worker has started is of no use to the person who waits for the address.
+        logging.getLogger("_granian").setLevel(logging.WARNING)
     # Only here, not at the top: the main process imports this module to name the function, and
     # must not pay the time and memory of the compiled search for it.
     from api.commands.wiring import application
