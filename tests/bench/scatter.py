@@ -11,17 +11,20 @@ common (about one clinic in twelve has the condition, one in sixteen the route).
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from itertools import count, islice
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 from typing import Final, TypeVar
+from uuid import UUID
 
 import msgspec
 
 from api.clock import Clock
-from api.directory.composing import PreparedClinic
+from api.directory.composing import Identity, PreparedClinic, Stored, composed
 from api.directory.points import Point, time_zone
+from api.directory.profile import profile_json
 from api.directory.schemas import (
     AddressWrite,
     ClinicWrite,
@@ -31,11 +34,15 @@ from api.directory.schemas import (
     ProtocolWrite,
     SourceWrite,
 )
-from api.directory.step import locked_step
-from api.directory.writing import write_batch
+from api.directory.slugs import clinic_slug, organization_slug
+from api.directory.step import Step, locked_step
 from api.search.places import Places
 from db.pool import Pool
-from db.states import Accepting, Drug, PointPrecision, Route, Setting
+from db.queries.changes import newest_change
+from db.queries.clinics import CLINIC_COLUMNS
+from db.queries.organizations import insert_organizations, organizations_by_slug
+from db.rows import OfferingRow, OrganizationRow
+from db.states import Accepting, ChangeKind, Drug, PointPrecision, Route, Setting
 from seeds.importers import samhsa
 from seeds.importers.mapped import Mapped, read_rows
 from seeds.importers.report import ImportOptions
@@ -125,9 +132,9 @@ def is_rare(number: int) -> bool:
     return number % RARE_ONE_IN == RARE_ONE_IN // 2
 
 
-def scattered(real: Sequence[Facility], count: int, rng: Random) -> Iterator[PreparedClinic]:
+def scattered(real: Sequence[Facility], many: int, rng: Random) -> Iterator[PreparedClinic]:
     """That many clinics; the same ones for the same generator."""
-    for number in range(count):
+    for number in range(many):
         yield _clinic(_one(real, rng), number, rng)
 
 
@@ -138,15 +145,88 @@ async def write_scattered(
     *,
     rows_a_transaction: int = 10_000,
 ) -> AsyncIterator[int]:
-    """Write them as an import would, giving how many there are after each transaction."""
+    """Write new clinics with their changes, giving how many there are after each transaction.
+
+    The rows are those that `write_batch` would write, by COPY, which is twice as fast. Nobody is
+    notified: a service that runs meanwhile finds them by its poll.
+    """
     done = 0
     left = iter(clinics)
     while part := list(islice(left, rows_a_transaction)):
         async with locked_step(database, clock, "bench") as step:
-            for start in range(0, len(part), 1_000):
-                await write_batch(step, part[start : start + 1_000])
+            await _copy(step, part)
         done += len(part)
         yield done
+
+
+async def _copy(step: Step, part: Sequence[PreparedClinic]) -> None:
+    organizations = await _organizations(step, part)
+    seq = await newest_change(step.conn)
+    new_id = _ids_from(step.new_id())
+    stored: list[Stored] = []
+    for number, item in enumerate(part, start=seq + 1):
+        address = item.body.address
+        identity = Identity(
+            id=new_id(),
+            slug=clinic_slug(item.body.name, address.city, address.state),
+            version=1,
+            change_seq=number,
+            created_at=step.now,
+            updated_at=step.now,
+        )
+        assert item.body.organization is not None
+        organization = organizations[item.body.organization]
+        stored.append(composed(item, identity, organization, new_id))
+    copy = step.conn.copy_records_to_table
+    await copy(
+        "directory_change",
+        records=(
+            (
+                each.row.change_seq,
+                ChangeKind.UPSERT,
+                each.row.id,
+                step.now,
+                step.actor,
+                profile_json(each.row, each.offerings),
+            )
+            for each in stored
+        ),
+        columns=("seq", "kind", "clinic_id", "at", "actor", "profile"),
+    )
+    values_of = attrgetter(*CLINIC_COLUMNS)
+    await copy("clinic", records=(values_of(each.row) for each in stored), columns=CLINIC_COLUMNS)
+    await copy(
+        "offering",
+        records=(
+            msgspec.structs.astuple(offering) for each in stored for offering in each.offerings
+        ),
+        columns=OfferingRow.__struct_fields__,
+    )
+
+
+async def _organizations(step: Step, part: Sequence[PreparedClinic]) -> dict[str, OrganizationRow]:
+    """The organizations by name; those that are new are made."""
+    slugs = {
+        name: organization_slug(name)
+        for name in dict.fromkeys(item.body.organization or "" for item in part)
+    }
+    found = await organizations_by_slug(step.conn, list(slugs.values()))
+    by_slug = {row.slug: row for row in found}
+    made = [
+        OrganizationRow(id=step.new_id(), slug=slug, name=name)
+        for name, slug in slugs.items()
+        if slug not in by_slug
+    ]
+    await insert_organizations(step.conn, made, step.now)
+    by_slug |= {row.slug: row for row in made}
+    return {name: by_slug[slug] for name, slug in slugs.items()}
+
+
+def _ids_from(first: UUID) -> Callable[[], UUID]:
+    """Ids of the same millisecond, counted up: making each from the clock would take longer than
+    all the rest of its row."""
+    numbers = count(first.int & ~((1 << 60) - 1))
+    return lambda: UUID(int=next(numbers))
 
 
 def _clinic(real: Facility, number: int, rng: Random) -> PreparedClinic:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import gzip
 import io
@@ -344,6 +345,15 @@ def killed_import(dsn: str, path: Path, ids_until_death: int, rows_a_transaction
         capture_output=True,
     )
     assert done.returncode == -9, done.stderr.decode()
+
+
+async def test_two_imports_of_one_file_at_once_make_each_clinic_once(directory: Directory) -> None:
+    reports = await asyncio.gather(
+        directory.load("samhsa", KETAMINE), directory.load("samhsa", KETAMINE)
+    )
+    assert sorted(report.created for report in reports) == [0, 104]
+    assert sorted(report.unchanged for report in reports) == [0, 104]
+    assert await directory.version() == 104
 
 
 @pytest.mark.parametrize("ids_until_death", [1, 60, 200])
