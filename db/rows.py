@@ -1,4 +1,4 @@
-"""What the statements give back: one frozen Struct a shape. A handler never returns one of these."""
+"""What the statements give back: one frozen Struct a shape. No handler returns one of these."""
 
 from __future__ import annotations
 

@@ -112,7 +112,9 @@ def etag(version: int) -> str:
 
 
 def read_provenance(text: str) -> Provenance:
-    return msgspec.json.decode(text, type=Provenance)
+    """In the order of the fields, since PostgreSQL keeps an order of its own."""
+    found = msgspec.json.decode(text, type=Provenance)
+    return {name: found[name] for name in ClinicWrite.__struct_fields__ if name in found}
 
 
 def written(row: ClinicRow, offerings: Sequence[OfferingRow]) -> ClinicWrite:

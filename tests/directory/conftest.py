@@ -12,6 +12,7 @@ from litestar.testing import AsyncTestClient
 
 from api.app import create_app
 from api.commands.wiring import make_places
+from api.keyring import Keyring
 from api.keys.service import KeyMaker
 from api.search.places import Places
 from api.settings import Settings
@@ -41,16 +42,18 @@ def codes() -> ShippedCodes:
 class Service:
     """The running service, spoken to over HTTP with the key of one caller."""
 
-    def __init__(self, client: AsyncTestClient[Any], pool: Pool, clock: HandClock) -> None:
+    def __init__(
+        self, client: AsyncTestClient[Any], keyring: Keyring, pool: Pool, clock: HandClock
+    ) -> None:
         self.client = client
-        self.state = client.app.state
+        self.keyring = keyring
         self.pool = pool
         self.clock = clock
         self.operator = ""
 
     async def key(self, *scopes: str) -> str:
         """A new key with those scopes."""
-        maker = KeyMaker("live", self.state.keyring, self.clock)
+        maker = KeyMaker("live", self.keyring, self.clock)
         async with self.pool.transaction() as conn:
             _, token = await maker.create(
                 conn, name="test", scopes=list(scopes), created_by="test", expires_at=None
@@ -94,6 +97,6 @@ async def service(
     settings = Settings(database_url=dsn, keyring=tmp_path / "keyring.json", data_dir=tmp_path)
     app = create_app(settings, clock=clock, geocoder=places)
     async with AsyncTestClient(app) as client:
-        service = Service(client, pool, clock)
+        service = Service(client, app.state.keyring, pool, clock)
         service.operator = await service.key("directory:write")
         yield service

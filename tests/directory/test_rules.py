@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -101,7 +101,7 @@ def test_every_broken_rule_of_every_offering_is_named(codes: ShippedCodes) -> No
     profile = clinic(offerings=[offering("esketamine", "iv"), offering(setting="at_home")])
     with pytest.raises(RuleViolation) as refused:
         checked(profile, codes, HandClock().now())
-    rules: list[BrokenRule] = list(refused.value.extra["rules"])  # pyright: ignore[reportArgumentType] (extra is untyped JSON)
+    rules = cast("list[BrokenRule]", refused.value.extra["rules"])
     assert [each.rule for each in rules] == [
         "esketamine-nasal-only",
         "esketamine-rems-certified",
