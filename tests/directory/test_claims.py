@@ -84,9 +84,11 @@ class _Watched:
         self.clock = clock
         self.follower = self
         self.waited_for: list[int] = []
+        self.asked = asyncio.Event()
 
     async def wait_for(self, seq: int) -> None:
         self.waited_for.append(seq)
+        self.asked.set()
 
 
 async def test_many_claims_lapse_in_steps(pool: Pool, clock: HandClock) -> None:
@@ -110,8 +112,7 @@ async def test_claims_lapse_by_themselves_once_the_database_is_back(
     await asyncio.sleep(0.1)
     assert not expiry.done()
     state.database = pool
-    while not state.waited_for:
-        await asyncio.sleep(0.01)
+    await state.asked.wait()
     assert state.waited_for == [2]
     expiry.cancel()
     await asyncio.gather(expiry, return_exceptions=True)
