@@ -104,6 +104,7 @@ class EmbeddedPostgres:
         with locks.starting_or_stopping(self._where.data_dir):
             if self._use.was_last():
                 processes.shut_down(self._where, self._child)
+                place.remove_short_socket_dir(self._where)
         self._let_go()
 
     def __enter__(self) -> str:

@@ -273,6 +273,12 @@ def _socket_dir(home: Path, account: Account) -> Path:
     return folder
 
 
+def remove_short_socket_dir(place: Place) -> None:
+    """Leave nothing of ours in /tmp. Only while no server runs."""
+    if place.socket_dir != place.cluster:
+        shutil.rmtree(place.socket_dir, ignore_errors=True)
+
+
 def _is_private(folder: Path, account: Account) -> bool:
     """Whether a recorded folder in /tmp is still ours: anybody can make one of that name."""
     try:
