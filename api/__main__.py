@@ -59,6 +59,9 @@ def _run(arguments: argparse.Namespace, settings: Settings, progress: Console) -
 
             return asyncio.run(run_keys(arguments, settings, clock, console))
         case "import":
+            from api.commands.compiled import keep_compiled_code
+
+            keep_compiled_code(settings.data_dir)
             from api.commands.imports import run_file_import
 
             return asyncio.run(run_file_import(arguments, settings, clock, console, progress))

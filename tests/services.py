@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from db.embedded import place, processes
 from tests.serving import free_port
 
 ROOT = Path(__file__).parents[1]
@@ -98,6 +99,11 @@ class Service:
         assert self.process.poll() is None, self.err
         return self
 
+    def announced_on(self, port: int) -> Service:
+        """The same for a service that was given a port with its flags."""
+        self.port, self.url = port, f"http://127.0.0.1:{port}"
+        return self.announced()
+
     def get(self, path: str, key: str | None = None) -> httpx.Response:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return httpx.get(self.url + path, headers=headers, timeout=10, follow_redirects=True)
@@ -120,15 +126,19 @@ class Service:
 
     def workers(self) -> list[psutil.Process]:
         """The server processes; others of the main process are PostgreSQL and multiprocessing's."""
-        return [
-            child
-            for child in psutil.Process(self.process.pid).children()
-            if "spawn_main" in " ".join(child.cmdline())
-        ]
+        found: list[psutil.Process] = []
+        for child in psutil.Process(self.process.pid).children():
+            # One that has just died is still in the list, without a command line.
+            with suppress(psutil.Error):
+                if "spawn_main" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
     def everything(self) -> list[psutil.Process]:
+        """With PostgreSQL, also when it was taken over from a service that was killed."""
         main = psutil.Process(self.process.pid)
-        return [main, *main.children(recursive=True)]
+        tag = place.tag_of(place.cluster_in(place.known_home(self.data_dir.resolve())))
+        return list({main, *main.children(recursive=True), *processes.processes(tag)})
 
     def stop(self) -> int:
         """As a supervisor does it; the exit code."""

@@ -108,41 +108,19 @@ def test_a_server_process_that_dies_is_replaced(running: Service) -> None:
     eventually(lambda: running.status(EXAMPLE) == 200)
 
 
-def test_two_services_at_once_in_two_folders(running: Service) -> None:
-    with data_folder() as folder, serving(folder, "--workers", "2") as second:
-        second.announced()
-        assert len(second.workers()) == 2
-        mine = running.key("admin")
-        assert running.status("/v1/keys", mine) == 200
-        # A key of one deployment is none in another.
-        assert second.status("/v1/keys", mine) == 401
-        assert second.get(EXAMPLE).json()["total"] == running.get(EXAMPLE).json()["total"]
-
-
 def is_gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_stops_everything_in_order(number: signal.Signals) -> None:
-    with data_folder() as folder, serving(folder) as service:
-        family = service.announced().everything()
-        assert len(family) > 3
-        service.process.send_signal(number)
-        assert service.process.wait(timeout=60) == 0
-        eventually(lambda: all(is_gone(process) for process in family))
-        # PostgreSQL removes this last, when everything is on the disk.
-        assert not (folder / "postgres" / "postmaster.pid").exists()
-        assert "Traceback" not in service.err
-
-
-def test_a_signal_during_the_start_leaves_nothing_running() -> None:
-    with data_folder() as folder, serving(folder) as service:
-        eventually(lambda: (folder / "postgres" / "postmaster.pid").exists())
-        family = service.everything()
-        service.stop()
-        eventually(lambda: all(is_gone(process) for process in family))
-        eventually(lambda: find_running(folder) is None)
+def assert_stops_in_order(service: Service, number: signal.Signals) -> None:
+    family = service.everything()
+    assert len(family) > 3, "PostgreSQL and its children are in it"
+    service.process.send_signal(number)
+    assert service.process.wait(timeout=60) == 0
+    eventually(lambda: all(is_gone(process) for process in family))
+    # PostgreSQL removes this last, when everything is on the disk.
+    assert not (service.data_dir / "postgres" / "postmaster.pid").exists()
+    assert "Traceback" not in service.err
 
 
 def killed(service: Service, victims: list[psutil.Process]) -> None:
@@ -151,28 +129,46 @@ def killed(service: Service, victims: list[psutil.Process]) -> None:
     service.process.wait(timeout=60)
 
 
-def test_after_kill_9_of_everything_the_next_start_goes_on() -> None:
-    with data_folder() as folder:
-        with serving(folder) as first:
-            key = first.announced().key("admin")
-            killed(first, first.everything())
-        with serving(folder) as second:
-            second.announced()
-            assert second.status("/v1/keys", key) == 200
-            assert "Loading the first clinics" not in second.err
+@pytest.mark.slow
+def test_two_services_at_once_in_two_folders(running: Service, folder: Path) -> None:
+    with serving(folder, "--workers", "2") as second:
+        second.announced()
+        assert len(second.workers()) == 2
+        mine = running.key("admin")
+        assert running.status("/v1/keys", mine) == 200
+        # A key of one deployment is none in another.
+        assert second.status("/v1/keys", mine) == 401
+        assert second.get(EXAMPLE).json()["total"] == running.get(EXAMPLE).json()["total"]
+        assert_stops_in_order(second, signal.SIGHUP)
 
 
-def test_after_kill_9_of_the_main_process_the_others_make_room(folder: Path) -> None:
+def test_a_signal_during_the_start_leaves_nothing_running(folder: Path) -> None:
+    with serving(folder) as service:
+        eventually(lambda: (folder / "postgres" / "postmaster.pid").exists())
+        family = service.everything()
+        assert service.stop() == 0
+        eventually(lambda: all(is_gone(process) for process in family))
+        assert find_running(folder) is None
+
+
+@pytest.mark.slow
+def test_after_any_kill_9_the_next_start_goes_on(folder: Path) -> None:
     with serving(folder) as first:
-        workers = first.announced().workers()
+        key = first.announced().key("admin")
+        workers = first.workers()
+        # The main process alone: the others must not go on holding the port and the database.
         killed(first, [psutil.Process(first.process.pid)])
         eventually(lambda: all(is_gone(worker) for worker in workers))
     with serving(folder, "--port", str(first.port)) as second:
-        second.port, second.url = first.port, first.url
-        second.announced()
-        assert second.status(EXAMPLE) == 200
-        assert second.stop() == 0
-        assert find_running(folder) is None
+        second.announced_on(first.port)
+        assert second.status("/v1/keys", key) == 200
+        killed(second, second.everything())
+    with serving(folder) as third:
+        third.announced()
+        assert third.status("/v1/keys", key) == 200
+        assert third.status(EXAMPLE) == 200
+        assert "Loading the first clinics" not in third.err
+        assert_stops_in_order(third, signal.SIGINT)
 
 
 @pytest.fixture

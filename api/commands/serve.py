@@ -7,7 +7,6 @@ import multiprocessing
 import signal
 from contextlib import ExitStack
 from functools import partial
-from types import FrameType
 from typing import Final
 
 import msgspec
@@ -20,6 +19,7 @@ from rich.console import Console
 from api.clock import Clock
 from api.commands.announce import Announcement
 from api.commands.compiled import keep_compiled_code
+from api.commands.interrupts import STOPPING, Interrupts
 from api.commands.ports import ClaimedPort, claim_port
 from api.commands.prepare import prepare
 from api.commands.worker import build_application
@@ -42,12 +42,11 @@ def serve(settings: Settings, clock: Clock, console: Console, progress: Console)
     with ExitStack() as stack:
         claimed = claim_port(settings.host, settings.port)
         stack.callback(claimed.release)
-        # Until the server takes the signals over, SIGTERM must unwind as Ctrl-C does: the default
-        # would leave the database running behind us.
-        signal.signal(signal.SIGTERM, _interrupt)
+        interrupts = Interrupts()
         try:
             _check_geocoder(settings, clock)
-            running = _with_database(settings, stack, progress)
+            with interrupts.held_back():
+                running = _with_database(settings, stack, progress)
             Keyring.load_or_create(settings.keyring_path, clock)
             keep_compiled_code(settings.data_dir)
             asyncio.run(prepare(running, clock, progress))
@@ -56,13 +55,9 @@ def serve(settings: Settings, clock: Clock, console: Console, progress: Console)
             pass
         finally:
             # Impatience must not cut the shutdown of the database short; it has its own limits.
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in STOPPING:
                 signal.signal(number, signal.SIG_IGN)
     return 0
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _check_geocoder(settings: Settings, clock: Clock) -> None:
@@ -89,17 +84,15 @@ def _run_server(
     # A fork of this process would take over locks that its threads hold (the one that watches the
     # database, say). Spawned processes start clean, and no Python changes that default under us.
     multiprocessing.set_start_method("spawn", force=True)
-    server = _server(settings, claimed)
-    hangup = signal.getsignal(signal.SIGHUP)
+    server = make_server(settings, claimed)
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
 
     @server.on_startup
     def _hang_up_means_stop() -> None:
         # granian takes SIGHUP for "restart the workers". From a terminal that is being closed it
         # means the end, unless nohup has said otherwise.
-        if hangup is signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        else:
-            signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))
+        handler = signal.getsignal(signal.SIGTERM) if hangs_up else signal.SIG_IGN
+        signal.signal(signal.SIGHUP, handler)
 
     announcement = Announcement(claimed.address, claimed.port, console, progress)
     announcement.start()
@@ -109,7 +102,7 @@ def _run_server(
         announcement.stop()
 
 
-def _server(settings: Settings, claimed: ClaimedPort) -> MPServer:
+def make_server(settings: Settings, claimed: ClaimedPort) -> MPServer:
     """granian, set up for the throughput of one process. Measured with wrk, 16 connections and
     answers of 15 kB, on two cores: 55,000 to 60,000 requests a second as below."""
     return MPServer(
