@@ -37,7 +37,7 @@ class Search:
         after = None
         if found.more:
             last = Position(found.ranks[-1], self.index.id_of(found.rows[-1]))
-            after = write_cursor(self._cursor_key, question.fingerprint, last)
+            after = write_cursor(self._cursor_key, question.fingerprint(), last)
         suggestions: list[Suggestion] = []
         if found.total == 0:
             suggestions = list(self._suggestions(question, origin))
@@ -56,7 +56,7 @@ class Search:
         """The matches and the page asked for."""
         after = None
         if question.cursor is not None:
-            after = read_cursor(self._cursor_key, question.fingerprint, question.cursor)
+            after = read_cursor(self._cursor_key, question.fingerprint(), question.cursor)
         matches = self._matches.find(question.filters, None if origin is None else origin.state)
         point = None if origin is None else Point(origin.lat, origin.lon)
         found = self._ranking.page(

@@ -174,9 +174,11 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
     ] = "route"
 
 
+DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(SearchParameters)}
+
+
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A search, understood. `radius_m` is None for `any`; `fingerprint` (16 bytes) is the same
-    for every page of it."""
+    """A search, understood. `radius_m` is None for `any`."""
 
     asked: SearchParameters
     radius_m: float | None
@@ -185,17 +187,26 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     cursor: str | None
     facets: tuple[str, ...]
-    fingerprint: bytes
+
+    def near(self, place: str) -> Question:
+        """The same asked from another place."""
+        asked = msgspec.structs.replace(self.asked, near=place)
+        return msgspec.structs.replace(self, asked=asked)
+
+    def fingerprint(self) -> bytes:
+        """16 bytes that are the same for every page of this search, and for no other search."""
+        same = msgspec.structs.replace(self.asked, cursor=None, limit=1, facets="none")
+        return blake2b(msgspec.msgpack.encode(same), digest_size=16).digest()
 
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters as they were asked, in the order of the contract."""
         found: list[tuple[str, str]] = []
-        for field in msgspec.structs.fields(SearchParameters):
-            given = getattr(self.asked, field.name)
-            if given is None or given == field.default or given == []:
+        for name, default in DEFAULTS.items():
+            given = getattr(self.asked, name)
+            if given is None or given == default or given == []:
                 continue
             values = cast("list[object]", given) if isinstance(given, list) else [given]
-            found += [(field.name, str(value)) for value in values]
+            found += [(name, str(value)) for value in values]
         return found
 
     def given_filters(self) -> list[str]:
@@ -235,7 +246,6 @@ class _Reader:
             limit=asked.limit,
             cursor=asked.cursor,
             facets=self._facets(),
-            fingerprint=_fingerprint(asked),
         )
 
     def _radius(self) -> float | None:
@@ -290,6 +300,8 @@ class _Reader:
     def _terms(
         self, parameter: str, groups: Sequence[str], right: Callable[[str], bool], what: str
     ) -> Terms:
+        if not groups:
+            return ()
         terms = tuple(frozenset(group.split(",")) for group in groups)
         if not all(right(code) for term in terms for code in term):
             self._wrong(parameter, f"must be {what}")
@@ -410,8 +422,3 @@ def _is_language(code: str) -> bool:
 
 def _list_of(codes: Sequence[str] | frozenset[str] | type[Setting] | type[Accepting]) -> str:
     return "one or more of " + ", ".join(sorted(str(code) for code in codes))
-
-
-def _fingerprint(asked: SearchParameters) -> bytes:
-    same_for_all_pages = msgspec.structs.replace(asked, cursor=None, limit=1, facets="none")
-    return blake2b(msgspec.msgpack.encode(same_for_all_pages), digest_size=16).digest()

@@ -16,7 +16,12 @@ from api.search import kernel
 from api.search.bits import WORD
 from api.search.cursor import Position
 from api.search.filters import AT_HOME, EITHER, Matches
-from api.search.geometry import HALF_CIRCUMFERENCE_M, longest_chord, shortest_chord, to_space
+from api.search.geometry import (
+    HALF_CIRCUMFERENCE_M,
+    longest_chord,
+    point_in_space,
+    shortest_chord,
+)
 from api.search.index import SearchIndex, name_key
 from api.search.planner import Plan, choose_plan, first_reach_m
 
@@ -97,7 +102,7 @@ class Ranking:
         """Fills the working rows with all that answers; how many."""
         index, size = self._index, self._index.size
         space, points = index.space[:size], index.points[:size]
-        centre = _centre(point)
+        centre = point_in_space(point.lat, point.lon)
         rows, chords2 = self._rows, self._chords2
         if plan is Plan.SCAN_MATCHES:
             chosen = matches.rows
@@ -132,7 +137,7 @@ class Ranking:
 
     def _walk_on(self, matches: Matches, point: Point, after: Position | None, limit: int) -> Found:
         """Reaches farther and farther until the page is full of what is surely the nearest."""
-        centre = _centre(point)
+        centre = point_in_space(point.lat, point.lon)
         reach = first_reach_m(matches.placed, limit + 1)
         if after is not None:
             reach += float(after.rank)
@@ -262,11 +267,6 @@ def answers_at_home(passes: np.uint8, distance: float | None, radius_m: float | 
         return False
     beyond = radius_m is not None and distance is not None and distance > radius_m
     return beyond or passes == AT_HOME
-
-
-def _centre(point: Point) -> tuple[float, float, float]:
-    x, y, z = to_space(np.array(point.lat), np.array(point.lon)).tolist()
-    return x, y, z
 
 
 def _follows(

@@ -9,7 +9,7 @@ import msgspec
 from api.clock import Clock
 from api.directory.catalogue import Catalogue
 from api.errors import NotFound, Unavailable
-from api.parameters import decode_query
+from api.parameters import decode_query, query_pairs
 from api.search.answer import Search
 from api.search.follower import Follower
 from api.search.index import SearchIndex
@@ -45,9 +45,8 @@ class SearchService:
         most_answers: int,
     ) -> None:
         self._follower = follower
-        self._catalogue = catalogue
         self._places = places
-        self._clock = clock
+        self._questions = Questions(catalogue, clock)
         self._cursor_key = cursor_key
         self._search = Search(follower.index, cursor_key)
         self._answers = AnswerCache(most_answers, MOST_BYTES_KEPT)
@@ -71,11 +70,10 @@ class SearchService:
         kept = self._answers.get(index.version, query_string)
         if kept is not None:
             return kept
-        asked = decode_query(query_string, SearchParameters)
-        question = understand(asked, self._catalogue, self._clock.now())
-        origin = None
-        if asked.near is not None:
-            origin = self._places.find_local(asked.near) or await self._places.find(asked.near)
+        question = self._questions.understand(query_string)
+        origin, near = None, question.asked.near
+        if near is not None:
+            origin = self._places.find_local(near) or await self._places.find(near)
         answer = self.search().answer(question, origin)
         if _stays_true(question, origin):
             self._answers.put(self.index.version, query_string, answer)
@@ -105,6 +103,47 @@ def _stays_true(question: Question, origin: Place | None) -> bool:
     if question.asked.open_at == "now":
         return False
     return origin is None or origin.source in (COORDINATES, GAZETTEER)
+
+
+class Questions:
+    """Query strings understood. The same filters are asked from ever new places: what was
+    understood of the rest is kept, up to a bound."""
+
+    def __init__(self, catalogue: Catalogue, clock: Clock, most: int = 1024) -> None:
+        self._catalogue = catalogue
+        self._clock = clock
+        self._most = most
+        self._kept: OrderedDict[bytes, Question] = OrderedDict()
+
+    def understand(self, query_string: bytes) -> Question:
+        """Raises `UnknownParameter` and `InvalidParameter`."""
+        near, rest = _near_and_rest(query_string)
+        if near is None:
+            return self._read(query_string)
+        kept = self._kept.get(rest)
+        if kept is not None:
+            self._kept.move_to_end(rest)
+            return kept.near(query_pairs(near)[0][1])
+        question = self._read(query_string)
+        if question.cursor is None and question.asked.open_at != "now":
+            self._kept[rest] = question
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return question
+
+    def _read(self, query_string: bytes) -> Question:
+        asked = decode_query(query_string, SearchParameters)
+        return understand(asked, self._catalogue, self._clock.now())
+
+
+def _near_and_rest(query_string: bytes) -> tuple[bytes | None, bytes]:
+    """The one parameter `near`, and the query string without it; None when it is not just one."""
+    parts = query_string.split(b"&")
+    near = [part for part in parts if part.startswith(b"near=")]
+    if len(near) != 1:
+        return None, query_string
+    parts.remove(near[0])
+    return near[0], b"&".join(parts)
 
 
 class AnswerCache:
