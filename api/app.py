@@ -104,7 +104,7 @@ def create_app(
         dependencies={"caller": Provide(caller)},
         request_class=ServiceRequest,
         request_max_body_size=settings.max_body_bytes,
-        before_request=doors.admit,
+        guards=[doors.admit],
         exception_handlers={Exception: answer_problem},
         # The document is committed and served by api.docs; logging is api.logs and the edge.
         openapi_config=None,

@@ -96,7 +96,9 @@ async def get_openapi_document(request: Request[Any, Any, Any]) -> Response[byte
     summary="The reference as a page, with every call to try",
     tags=["Service"],
     media_type=MediaType.HTML,
-    responses=answers(str, media_type="text/html", description="The page"),
+    responses=answers(
+        str, media_type="text/html", description="The page", example="<!doctype html>…"
+    ),
 )
 async def read_docs(request: Request[Any, Any, Any]) -> Response[bytes]:
     return _sent(request, _page(), policy=_POLICY)

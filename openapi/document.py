@@ -32,11 +32,9 @@ from openapi.schemas import Schema, Schemas, without_null
 
 VERSION: Final = "0.1.0"
 TAGS: Final = {
-    "Search": "Which clinics near me treat this, this way",
-    "Clinics": "Profiles of clinics: read by everyone, written with a key",
+    "Directory": "Which clinics near me treat this, this way; their profiles; places to start from",
+    "Directory upkeep": "Writing profiles, and finding those that are doubled or stale",
     "Catalogues": "Conditions, routes, screening flags and the sources they come from",
-    "Places": "Places, states and nations by name",
-    "Curation": "Likely duplicates, stale profiles and the history of a profile",
     "Keys": "API keys and what they may do",
     "Service": "The service itself: health, metrics, problems, this document",
 }
@@ -72,7 +70,7 @@ def build() -> Schema:
     for path, method, handler, parameters in sorted(
         operations, key=lambda each: (each[0], _METHODS.index(each[1]))
     ):
-        writer = _Writer(schemas, handler, parameters)
+        writer = _Writer(schemas, path, handler, parameters)
         paths.setdefault(path, {})[method.lower()] = writer.operation()
     used = _problem_statuses(paths)
     responses = {_problem_name(status): _problem_response(status, schemas) for status in used}
@@ -122,10 +120,12 @@ class _Writer:
     def __init__(
         self,
         schemas: Schemas,
+        route: str,
         handler: HTTPRouteHandler,
         path: dict[str, PathParameterDefinition],
     ) -> None:
         self._schemas = schemas
+        self._route = route
         self._handler = handler
         self._path = path
         self._said: Documented = documentation(handler.opt)
@@ -208,6 +208,8 @@ class _Writer:
         statuses = {s for s, spec in specs.items() if spec.media_type == PROBLEM_JSON}
         # Every route refuses what it does not know, so every route has a 400.
         statuses |= {400} | (_BODY if "data" in self._fields else set())
+        # The directory may still be loading.
+        statuses |= {503} if self._route.startswith("/v1/") else set()
         statuses |= _KEY if handler.resolve_security() else set()
         for status in statuses - written.keys():
             written[status] = {"$ref": f"#/components/responses/{_problem_name(status)}"}

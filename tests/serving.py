@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import httpx
@@ -27,7 +28,6 @@ from granian.server import MPServer
 from litestar import Litestar, Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 from litestar.response import Stream
-from litestar.testing import AsyncTestClient
 from msgspec import Meta
 
 from api.app import create_app
@@ -232,24 +232,53 @@ def places() -> Places:
     return make_places(Settings(), SystemClock())
 
 
+@asynccontextmanager
+async def running(app: Litestar) -> AsyncGenerator[httpx.AsyncClient]:
+    """A client of an application that runs in this loop. Its start and its end are in one task, as
+    its task groups want, which those of a fixture are not."""
+    started, over = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:
+        async with app.lifespan():
+            started.set()
+            await over.wait()
+
+    life = asyncio.create_task(live())
+    starting = asyncio.create_task(started.wait())
+    try:
+        await asyncio.wait((life, starting), return_when=asyncio.FIRST_COMPLETED)
+        if life.done():
+            life.result()
+        transport = httpx.ASGITransport(cast("Any", app))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield client
+    finally:
+        starting.cancel()
+        over.set()
+        await life
+
+
 @pytest.fixture
-async def edge(places: Places, tmp_path: Path) -> AsyncIterator[AsyncTestClient[Litestar]]:
+async def edge(places: Places, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The service and the probes without a server and without a database."""
     settings = Settings(
         database_url=NO_DATABASE, keyring=tmp_path / "keyring.json", max_body_bytes=4096
     )
-    async with AsyncTestClient(application(settings, places)) as client:
+    async with running(application(settings, places)) as client:
         yield client
 
 
 @pytest.fixture
-async def service(
-    places: Places, tmp_path: Path, dsn: str
-) -> AsyncIterator[AsyncTestClient[Litestar]]:
-    """The service without a server, on a migrated database that is this test's alone."""
+def app(places: Places, tmp_path: Path, dsn: str) -> Litestar:
+    """The service on a migrated database that is this test's alone; not started."""
     settings = Settings(database_url=dsn, keyring=tmp_path / "keyring.json")
-    app = create_app(settings, clock=SystemClock(), geocoder=places)
-    async with AsyncTestClient(app) as client:
+    return create_app(settings, clock=SystemClock(), geocoder=places)
+
+
+@pytest.fixture
+async def service(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of `app`, without a server between."""
+    async with running(app) as client:
         yield client
 
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import Litestar
-from litestar.testing import AsyncTestClient
 
 from api.metrics import Requests, make_registry
 from api.settings import Settings
@@ -22,7 +20,7 @@ from db.migrate import migrate
 from tests.conftest import FAST, run_apart
 from tests.serving import CANARY, NO_DATABASE, Served, serving
 
-Client = AsyncTestClient[Litestar]
+Client = httpx.AsyncClient
 
 
 def request(method: str, target: str, *headers: str, body: bytes = b"") -> bytes:

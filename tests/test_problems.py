@@ -6,12 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from litestar import Litestar
-from litestar.testing import AsyncTestClient
 
 from api.bodies import decode_body
 from api.directory.schemas import ClinicPatch, ClinicWrite
@@ -22,7 +21,7 @@ from api.problems import document, meaning, problem_from, problem_types
 from db.errors import AlreadyThere, DatabaseUnavailable, TransactionConflict, ValueRefused
 from tests.serving import CANARY, Thing, ThingsQuery
 
-Client = AsyncTestClient[Litestar]
+Client = httpx.AsyncClient
 JSON = {"Content-Type": "application/json"}
 
 
