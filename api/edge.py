@@ -20,7 +20,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from api.clock import Clock
 from api.errors import NotFound, Unavailable
 from api.logs import described
-from api.metrics import Requests
+from api.metrics import Requests, shown_method
 from api.operations import PROBLEM_JSON, documentation
 from api.parameters import refuse_parameters
 from api.problems import InternalError, document, route_of, with_head
@@ -106,7 +106,7 @@ class Edge:
             structlog.get_logger("api.edge").info(
                 "request",
                 request_id=exchange.request_id,
-                method=exchange.method,
+                method=shown_method(exchange.method),
                 route=route,
                 status=exchange.status,
                 ms=round(seconds * 1000, 3),
@@ -160,7 +160,10 @@ class _Exchange:
         if self._ended:
             return
         structlog.get_logger("api.edge").error(
-            "answer failed", request_id=self.request_id, method=self.method, **described(error)
+            "answer failed",
+            request_id=self.request_id,
+            method=shown_method(self.method),
+            **described(error),
         )
         if self._begun:
             raise AnswerCutShort from None

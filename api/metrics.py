@@ -20,6 +20,12 @@ BOUNDS: Final = (
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+def shown_method(method: str) -> str:
+    """The method as metrics and logs name it. Anybody may send one of their own making, which says
+    whatever they like: those share one name."""
+    return method if method in METHODS else "other"
+
+
 class _Series:
     """The requests of one route, method and status."""
 
@@ -42,8 +48,7 @@ class Requests(Collector):
         key = (route, method, status)
         series = self._series.get(key)
         if series is None:
-            # Anybody may send a method of their own making: they share one series.
-            key = (route, method if method in METHODS else "other", status)
+            key = (route, shown_method(method), status)
             series = self._series.setdefault(key, _Series())
         series.buckets[bisect_left(BOUNDS, seconds)] += 1
         series.seconds += seconds

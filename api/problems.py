@@ -20,6 +20,7 @@ from litestar.types import Scope
 import api.errors as known
 from api.errors import Problem
 from api.logs import described
+from api.metrics import shown_method
 from api.operations import PROBLEM_JSON, ProblemDocument, answers, problems
 from db.errors import AlreadyThere, DatabaseUnavailable, TransactionConflict, ValueRefused
 
@@ -130,7 +131,7 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
         (log.error if problem.status == 500 else log.warning)(
             "request failed",
             request_id=request_id,
-            method=request.scope["method"],
+            method=shown_method(request.scope["method"]),
             route=route_of(request.scope),
             status=problem.status,
             **described(error),

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response, delete, get, post
@@ -18,12 +19,13 @@ from litestar.types import ControllerRouterHandler
 from api.auth import Authenticator, Caller, needs
 from api.clock import Clock
 from api.errors import FieldError, InvalidBody
-from api.keyring import Keyring
+from api.keyring import Keyring, Purpose
 from api.keys.errors import NoSuchKey
 from api.keys.schemas import Key, KeyPage, KeysQuery, KeyWrite, NewKey
 from api.keys.service import KeyMaker, list_keys, read_key, revoke
 from api.operations import NEEDS_KEY, answers, documented, problems
 from api.parameters import read_query
+from api.search.cursor import Position, read_cursor, write_cursor
 from api.settings import Settings
 from db.pool import Pool
 
@@ -116,11 +118,16 @@ async def create_key(
 async def list_all(request: Request[Any, Any, State], state: State) -> KeyPage:
     query = read_query(request, KeysQuery)
     services = _Services(state)
+    secret, question = services.keyring.active(Purpose.CURSOR)[1], _question(query)
+    before = None
+    if query.cursor is not None:
+        before = read_cursor(secret, question, query.cursor).id.hex
     now = services.clock.now()
     async with services.database.acquire() as conn:
-        rows, following = await list_keys(
-            conn, now=now, ended=query.ended, before=query.cursor, limit=query.limit
+        rows, last = await list_keys(
+            conn, now=now, ended=query.ended, before=before, limit=query.limit
         )
+    following = None if last is None else write_cursor(secret, question, Position("", UUID(last)))
     return KeyPage(items=[Key.from_row(row, now) for row in rows], next=following)
 
 
@@ -197,6 +204,11 @@ def _checked(key_id: str) -> str:
     if not _KEY_ID.fullmatch(key_id):
         raise NoSuchKey
     return key_id
+
+
+def _question(query: KeysQuery) -> bytes:
+    """What a cursor belongs to."""
+    return hashlib.blake2b(f"keys:{query.ended}".encode(), digest_size=16).digest()
 
 
 def _shown_once(key: NewKey) -> Response[NewKey]:

@@ -71,7 +71,8 @@ class KeysQuery(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                pattern=r"^[0-9a-f]{32}" + END,
+                min_length=1,
+                max_length=500,
                 description="`next` of the page before",
                 extra={"right": "what `next` of the page before holds"},
             ),

@@ -33,16 +33,13 @@ _decoder = msgspec.msgpack.Decoder(_Cursor)
 def write_cursor(key: bytes, question: bytes, position: Position) -> str:
     """A cursor for the next page of a question (16 bytes that stand for its parameters)."""
     body = msgspec.msgpack.encode(_Cursor(question, position))
-    return base64.urlsafe_b64encode(_sign(key, body) + body).rstrip(b"=").decode()
+    return _text_of(_sign(key, body) + body)
 
 
 def read_cursor(key: bytes, question: bytes, cursor: str) -> Position:
     """The position in a cursor. Raises `InvalidParameter` for one that was not given out here,
     was changed, or belongs to another question."""
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
+    raw = _bytes_of(cursor)
     signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
     if not hmac.compare_digest(signature, _sign(key, body)):
         raise InvalidParameter.named(
@@ -54,6 +51,20 @@ def read_cursor(key: bytes, question: bytes, cursor: str) -> Position:
             "cursor", "it belongs to another search: keep every other parameter the same"
         )
     return found.position
+
+
+def _text_of(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _bytes_of(text: str) -> bytes:
+    """What a text stands for; nothing when it is not the one text that does."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+    # The decoder is lenient with padding and with the last letter's spare bits.
+    return raw if _text_of(raw) == text else b""
 
 
 def _sign(key: bytes, body: bytes) -> bytes:

@@ -2,18 +2,30 @@
 insert into api_key
     (id, name, scopes, secret_hash, keyring_id, created_at, created_by, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8)
-returning *
+returning
+    id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
+    revoked_at, replaced_by
 
 -- name: key_by_id
-select * from api_key where id = $1
+select
+    id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
+    revoked_at, replaced_by
+from api_key
+where id = $1
 
 -- name: lock_key
 -- For a rotation: two of them at once would leave one new key that nobody knows replaced what.
-select * from api_key where id = $1 for update
+select
+    id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
+    revoked_at, replaced_by
+from api_key
+where id = $1 for update
 
 -- name: page_of_keys
 -- Newest first. Ids are UUIDv7, so their order is the order in which the keys were made.
-select *
+select
+    id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
+    revoked_at, replaced_by
 from api_key
 where ($1::text is null or id < $1)
     and ($2::boolean or (revoked_at is null and (expires_at is null or expires_at > $3)))
@@ -25,14 +37,18 @@ limit $4
 update api_key
 set revoked_at = coalesce(revoked_at, $2)
 where id = $1
-returning *
+returning
+    id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
+    revoked_at, replaced_by
 
 -- name: retire_key
 -- A replaced key goes on working until $3, or until the earlier end that it had.
 update api_key
 set replaced_by = $2, expires_at = least(expires_at, $3)
 where id = $1
-returning *
+returning
+    id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
+    revoked_at, replaced_by
 
 -- name: note_key_use
 -- At most once a minute over all processes: a busy key must not make a row version a request.
