@@ -14,7 +14,8 @@ READING = [each for each in OPERATIONS if each.method == "GET" and each.path != 
 NAMES = sorted({name for each in OPERATIONS for name in each.query})
 GOOD = [
     "85016", "33.45,-112.07", "90,0", "-90,180", "Phoenix, AZ", "SW1A 1AA", "25mi", "any",
-    "0.001km", "19000km", "crps", "crps,fibromyalgia", "iv", "at_home", "US-AZ", "medicare", "es", "yes",
+    "0.001km",
+    "19000km", "crps", "crps,fibromyalgia", "iv", "at_home", "US-AZ", "medicare", "es", "yes",
     "now", "2026-11-22T09:00:00Z", "2026-06-01", "179,-90,-179,90", "distance", "wait", "name",
     "relevance",
     "1", "20", "100", "none", "route,payer", "true", "phoe", "kadelix phoenix",
