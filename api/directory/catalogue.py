@@ -94,8 +94,14 @@ class Catalogue:
             yield plain_words(entry.label), code
 
 
+# Letters and digits stay, apostrophes go, everything else sets words apart.
+_ASCII = {code: None if chr(code) == "'" else " " for code in range(128) if not chr(code).isalnum()}
+
+
 def plain_words(text: str) -> str:
     """Lower case without accents or punctuation, words set apart by single blanks."""
+    if text.isascii():
+        return " ".join(text.lower().translate(_ASCII).split())
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     kept = "".join(
         c if c.isalnum() else "" if c in "'’" or unicodedata.combining(c) else " "

@@ -17,22 +17,22 @@ Text = Annotated[
     Meta(
         min_length=1,
         max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$(?!\n)",
     ),
 ]
 LongText = Annotated[
-    str, Meta(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$")
+    str, Meta(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$(?!\n)")
 ]
-Slug = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")]
+Slug = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$(?!\n)")]
 StateCode = Annotated[
     str,
-    Meta(pattern=r"^[A-Z]{2}-[A-Z]{2,3}$", description="ISO 3166-2", examples=["US-AZ", "GB-ENG"]),
+    Meta(pattern=r"^[A-Z]{2}-[A-Z]{2,3}$(?!\n)", description="ISO 3166-2", examples=["US-AZ", "GB-ENG"]),
 ]
 LanguageTag = Annotated[
     str, Meta(max_length=35, description="BCP 47 language tag", examples=["en", "es", "ase"])
 ]
-TimeOfDay = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["09:00"])]
-Weekday = Annotated[str, Meta(pattern=r"^(mon|tue|wed|thu|fri|sat|sun)$", examples=["mon"])]
+TimeOfDay = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$(?!\n)", examples=["09:00"])]
+Weekday = Annotated[str, Meta(pattern=r"^(mon|tue|wed|thu|fri|sat|sun)$(?!\n)", examples=["mon"])]
 Count = Annotated[int, Meta(ge=0, le=100_000)]
 Minutes = Annotated[int, Meta(ge=1, le=1440, description="minutes")]
 Days = Annotated[int, Meta(ge=0, le=3650, description="days")]
@@ -40,7 +40,7 @@ Age = Annotated[int, Meta(ge=0, le=130, description="years")]
 Latitude = Annotated[float, Meta(ge=-90, le=90, description="degrees, WGS 84")]
 Longitude = Annotated[float, Meta(ge=-180, le=180, description="degrees, WGS 84")]
 Amount = Annotated[
-    str, Meta(pattern=r"^\d{1,8}(\.\d{1,2})?$", description="decimal", examples=["450.00"])
+    str, Meta(pattern=r"^\d{1,8}(\.\d{1,2})?$(?!\n)", description="decimal", examples=["450.00"])
 ]
 
 
@@ -51,7 +51,7 @@ class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class AddressWrite(_Written):
     city: Text
     state: StateCode
-    country: Annotated[str, Meta(pattern=r"^(US|GB)$", description="ISO 3166-1", examples=["US"])]
+    country: Annotated[str, Meta(pattern=r"^(US|GB)$(?!\n)", description="ISO 3166-1", examples=["US"])]
     line1: Text | None = None
     line2: Text | None = None
     postal_code: Annotated[str, Meta(min_length=2, max_length=12)] | None = None
@@ -64,9 +64,9 @@ class LocationWrite(_Written):
 
 class RegistrationWrite(_Written):
     system: Annotated[
-        str, Meta(pattern=r"^(npi|gmc|state_licence)$", description="npi, gmc or state_licence")
+        str, Meta(pattern=r"^(npi|gmc|state_licence)$(?!\n)", description="npi, gmc or state_licence")
     ]
-    value: Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9-]+$")]
+    value: Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9-]+$(?!\n)")]
 
 
 class DirectorWrite(_Written):
@@ -86,8 +86,8 @@ class ProtocolWrite(_Written):
 
 class PriceWrite(_Written):
     amount: Amount
-    currency: Annotated[str, Meta(pattern=r"^(USD|GBP)$", examples=["USD"])]
-    per: Annotated[str, Meta(pattern=r"^(session|course|month)$", examples=["session"])] = "session"
+    currency: Annotated[str, Meta(pattern=r"^(USD|GBP)$(?!\n)", examples=["USD"])]
+    per: Annotated[str, Meta(pattern=r"^(session|course|month)$(?!\n)", examples=["session"])] = "session"
 
 
 class OfferingWrite(_Written):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Literal
 from urllib.parse import urlencode
@@ -11,15 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.search import kernel
-from api.search.bits import split
 from api.search.cursor import Position, read_cursor, write_cursor
-from api.search.filters import Filters, MatchCache, Matches
+from api.search.encoding import MOST_AROUND_A_SUMMARY, write_items
+from api.search.filters import AT_HOME, Filters, MatchCache, Matches
 from api.search.geometry import MILE_M
 from api.search.index import SearchIndex
 from api.search.place import Place
 from api.search.query import LARGEST_RADIUS_M, Question
-from api.search.ranking import Found, Point, Ranking, Sort, answers_at_home
+from api.search.ranking import Found, Point, Ranking, Sort
 from api.search.schemas import Origin, Suggestion
+
+
+class FacetCodes(msgspec.Struct, frozen=True):
+    """The codes to count: the bit of each (word * 64 + bit), and its facet and code."""
+
+    size: int
+    places: NDArray[np.int32]
+    codes: list[tuple[str, str]]
 
 
 class Search:
@@ -30,26 +39,29 @@ class Search:
         self._cursor_key = cursor_key
         self._matches = MatchCache(index)
         self._ranking = Ranking(index)
+        self._written = bytearray(1 << 16)
+        self._facet_codes: dict[tuple[str, ...], FacetCodes] = {}
 
     def answer(self, question: Question, origin: Place | None) -> bytes:
         """The answer as JSON (`SearchAnswer`). Raises `InvalidParameter` for a wrong cursor."""
         matches, found = self.find(question, origin)
-        after = None
+        following = b"null"
         if found.more:
-            last = Position(found.ranks[-1], self.index.id_of(found.rows[-1]))
-            after = write_cursor(self._cursor_key, question.fingerprint(), last)
-        suggestions: list[Suggestion] = []
+            last = Position(found.ranks[-1], self.index.id_of(int(found.rows[-1])))
+            cursor = write_cursor(self._cursor_key, question.fingerprint(), last)
+            following = b'"%b"' % cursor.encode()
+        suggestions = b"[]"
         if found.total == 0:
-            suggestions = list(self._suggestions(question, origin))
-        return b"".join(
-            (
-                b'{"origin":', _encode(_origin(origin)),
-                b',"total":%d,"next":' % found.total, _encode(after),
-                b',"directory_version":%d,"facets":' % self.index.version,
-                self._facets(question.facets, matches, found),
-                b',"items":[', b",".join(self._items(matches, found, question)),
-                b'],"suggestions":', _encode(suggestions), b"}",
-            )
+            suggestions = _encode(list(self._suggestions(question, origin)))
+        facets = b"{}"
+        if question.facets:
+            facets = _encode(self._facets(question.facets, matches, found))
+        return (
+            b'{"origin":%b,"total":%d,"next":%b,"directory_version":%d,"facets":%b,"items":[%b],'
+            b'"suggestions":%b}'
+        ) % (
+            _encode(_origin(origin)), found.total, following, self.index.version, facets,
+            self._items(matches, found, question.radius_m), suggestions,
         )  # fmt: skip
 
     def find(self, question: Question, origin: Place | None) -> tuple[Matches, Found]:
@@ -64,53 +76,83 @@ class Search:
         )
         return matches, found
 
-    def _items(self, matches: Matches, found: Found, question: Question) -> Iterator[bytes]:
-        index = self.index
-        for at, row in enumerate(found.rows):
-            if found.distances is None:
-                distance, nearby = None, b"null"
-                encoded = b"null"
-            else:
-                distance, nearby = found.distances[at], b'"nearby"'
-                encoded = b'{"m":%.1f,"km":%.3f,"mi":%.2f}' % (
-                    distance, distance / 1000, distance / MILE_M
-                )  # fmt: skip
-            at_home = answers_at_home(matches.passes[row], distance, question.radius_m)
-            yield b'{"match":%b,"distance":%b,"clinic":%b}' % (
-                b'"at_home"' if at_home else nearby, encoded, index.summary(row)
-            )  # fmt: skip
-
-    def _facets(self, names: tuple[str, ...], matches: Matches, found: Found) -> bytes:
-        if not names:
-            return b"{}"
-        space = self.index.clinic_space
-        wanted = 0
-        for name in names:
-            for bit, _ in space.codes(name):
-                wanted |= 1 << bit
-        counts = self._counts(split(wanted, space.words), matches, found)
-        return _encode(
-            {
-                name: {code: counts[bit] for bit, code in sorted(
-                    space.codes(name), key=lambda pair: (-counts[pair[0]], pair[1])
-                ) if counts[bit]}
-                for name in names
-            }
+    def _items(self, matches: Matches, found: Found, radius_m: float | None) -> memoryview:
+        summaries = self.index.summaries
+        room = (summaries.longest + MOST_AROUND_A_SUMMARY) * len(found.rows)
+        if room > len(self._written):
+            self._written = bytearray(2 * room)
+        length = write_items(
+            summaries.bytes, summaries.starts, summaries.lengths, found.rows, found.metres,
+            matches.passes, math.inf if radius_m is None else radius_m,
+            np.frombuffer(self._written, np.uint8),
         )  # fmt: skip
+        return memoryview(self._written)[:length]
 
-    def _counts(self, wanted: NDArray[np.uint64], matches: Matches, found: Found) -> list[int]:
-        rows = found.everything
-        kept = matches.counts.get(wanted.tobytes()) if rows is None else None
-        if kept is None:
-            if rows is None:
+    def _facets(
+        self, names: tuple[str, ...], matches: Matches, found: Found
+    ) -> dict[str, dict[str, int]]:
+        """For each name, how many of all answers have each code, the most frequent first."""
+        asked = self._codes_of(names)
+        facets: dict[str, dict[str, int]] = {name: {} for name in names}
+        counts = self._counts(asked.places, matches, found).tolist()
+        having = [
+            (-count, code, name)
+            for count, (name, code) in zip(counts, asked.codes, strict=True)
+            if count
+        ]
+        for count, code, name in sorted(having):
+            facets[name][code] = -count
+        return facets
+
+    def _codes_of(self, names: tuple[str, ...]) -> FacetCodes:
+        """Where the codes of these facets stand in a row, found anew when there are new codes."""
+        kept = self._facet_codes.get(names)
+        space = self.index.clinic_space
+        if kept is None or kept.size != space.size:
+            found = [(name, bit, code) for name in names for bit, code in space.codes(name)]
+            kept = self._facet_codes[names] = FacetCodes(
+                size=space.size,
+                places=np.array([bit for _, bit, _ in found], np.int32),
+                codes=[(name, code) for name, _, code in found],
+            )
+        return kept
+
+    def _counts(
+        self, places: NDArray[np.int32], matches: Matches, found: Found
+    ) -> NDArray[np.int64]:
+        if found.near is None:
+            return self._kept_counts(b"all", places, matches, NOTHING)
+        if not found.and_home:
+            return self._count(places, found.near, matches, NOTHING)
+        # Who treats at home is counted once for all who ask; the others in reach come on top.
+        counts = self._count(places, found.near, matches, AT_HOME)
+        return counts + self._kept_counts(b"home", places, matches, AT_HOME)
+
+    def _kept_counts(
+        self, which: bytes, places: NDArray[np.int32], matches: Matches, ways: np.uint8
+    ) -> NDArray[np.int64]:
+        key = which + places.tobytes()
+        counts = matches.counts.get(key)
+        if counts is None:
+            rows = matches.home_rows
+            if not ways:
                 rows = np.flatnonzero(matches.passes).astype(np.int32)
                 rows = rows[~np.isnan(self.index.points[rows, 0])]
-            counts = np.zeros(len(wanted) * 64, np.int64)
-            kernel.count_bits(self.index.clinic_bits, rows, len(rows), wanted, counts)
-            kept = counts.tolist()
-            if found.everything is None:
-                matches.counts[wanted.tobytes()] = kept
-        return kept
+            counts = matches.counts[key] = self._count(places, rows, matches, NOTHING)
+        return counts
+
+    def _count(
+        self,
+        places: NDArray[np.int32],
+        rows: NDArray[np.int32],
+        matches: Matches,
+        leave_out: np.uint8,
+    ) -> NDArray[np.int64]:
+        counts = np.zeros(len(places), np.int64)
+        kernel.count_bits(
+            self.index.clinic_bits, rows, len(rows), matches.passes, leave_out, places, counts
+        )
+        return counts
 
     def _suggestions(self, question: Question, origin: Place | None) -> Iterator[Suggestion]:
         """What would find something: a wider radius, leaving one filter out, care at home."""
@@ -141,6 +183,7 @@ class Search:
         return self.find(msgspec.structs.replace(question, cursor=None, limit=1), origin)[1].total
 
 
+NOTHING = np.uint8(0)
 _NO_FILTERS = Filters()
 _encode = msgspec.json.encode
 

@@ -18,37 +18,36 @@ class BitSpace:
     """
 
     def __init__(self) -> None:
-        self._bits: dict[tuple[str, str], int] = {}
-        self._codes: dict[str, list[tuple[int, str]]] = {}
+        self.size = 0
+        """How many codes have a bit."""
+        self._masks: dict[str, dict[str, int]] = {}
 
     @property
     def words(self) -> int:
         """How many words a row needs for the codes seen so far, at least one."""
-        return max(1, -(-len(self._bits) // WORD))
-
-    def bit(self, field: str, code: str) -> int:
-        """The code's bit, a new one if it has none yet."""
-        found = self._bits.get((field, code))
-        if found is None:
-            found = self._bits[field, code] = len(self._bits)
-            self._codes.setdefault(field, []).append((found, code))
-        return found
+        return max(1, -(-self.size // WORD))
 
     def pattern(self, field: str, codes: Iterable[str]) -> int:
         """The codes' bits as one whole number, new codes included: what a row is written with."""
+        masks = self._masks.setdefault(field, {})
         value = 0
         for code in codes:
-            value |= 1 << self.bit(field, code)
+            mask = masks.get(code)
+            if mask is None:
+                mask = masks[code] = 1 << self.size
+                self.size += 1
+            value |= mask
         return value
 
     def mask(self, field: str, codes: Iterable[str]) -> NDArray[np.uint64]:
         """The codes' bits as words, codes never seen left out: what a row is asked for."""
-        known = (self._bits.get((field, code)) for code in codes)
-        return split(sum(1 << bit for bit in known if bit is not None), self.words)
+        masks = self._masks.get(field, {})
+        return split(sum({masks.get(code, 0) for code in codes}), self.words)
 
     def codes(self, field: str) -> list[tuple[int, str]]:
         """The field's (bit, code) pairs."""
-        return self._codes.get(field, [])
+        masks = self._masks.get(field, {})
+        return [(mask.bit_length() - 1, code) for code, mask in masks.items()]
 
 
 def split(value: int, words: int) -> NDArray[np.uint64]:

@@ -63,7 +63,8 @@ class Matches(msgspec.Struct, frozen=True, kw_only=True):
     """The clinics that answer, for one asker's state.
 
     `passes` (one byte a row) has the bits PRESENT and AT_HOME; `rows` are the rows with either,
-    None when there are more than FEW; `scores` (one a row) only with `q`; `counts` keeps facets.
+    None when there are more than FEW; `home_rows` those with AT_HOME and a point; `scores` (one a
+    row) only with `q`; `counts` keeps facets.
     """
 
     passes: NDArray[np.uint8]
@@ -73,7 +74,7 @@ class Matches(msgspec.Struct, frozen=True, kw_only=True):
     rows: NDArray[np.int32] | None
     home_rows: NDArray[np.int32]
     scores: NDArray[np.float32] | None
-    counts: dict[bytes, list[int]] = {}
+    counts: dict[bytes, NDArray[np.int64]] = {}
 
 
 class MatchCache:
@@ -116,12 +117,13 @@ def find_matches(index: SearchIndex, filters: Filters, asker_state: str | None) 
     passes = np.where(clinic & present, PRESENT, np.uint8(0))
     passes |= np.where(clinic & at_home, AT_HOME, np.uint8(0))
     rows = np.flatnonzero(passes).astype(np.int32)
+    placed = ~np.isnan(index.points[rows, 0])
     return Matches(
         passes=passes,
         count=len(rows),
-        placed=int(np.count_nonzero(~np.isnan(index.points[rows, 0]))),
+        placed=int(np.count_nonzero(placed)),
         rows=rows if len(rows) <= FEW else None,
-        home_rows=np.flatnonzero(passes & AT_HOME).astype(np.int32),
+        home_rows=rows[(passes[rows] & AT_HOME).astype(bool) & placed],
         scores=scores,
     )
 

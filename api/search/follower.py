@@ -22,6 +22,7 @@ from db.states import ChangeKind
 CHANNEL: Final = "directory_change"
 BATCH: Final = 500
 """Profiles or changes taken in at once: the event loop is held for about 20 ms."""
+WORDS_AT_ONCE: Final = 200
 RETRY_SECONDS: Final = 0.5
 
 
@@ -60,6 +61,7 @@ class Follower:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listener.run())
             tasks.create_task(self._follow())
+            tasks.create_task(self._read_words())
 
     async def wait_for(self, seq: int) -> None:
         """Returns once the index has applied that change; wakes the follower to fetch it."""
@@ -86,6 +88,12 @@ class Follower:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
                     await self._wake.wait()
+
+    async def _read_words(self) -> None:
+        """Reads the words of what was written lately, a few milliseconds at a time."""
+        while True:
+            more = self.loaded.is_set() and self.index.read_words(WORDS_AT_ONCE)
+            await asyncio.sleep(0.01 if more else self._poll_seconds)
 
     async def load(self) -> None:
         """Builds catalogue and index anew, from one snapshot of the database."""

@@ -10,19 +10,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar, cast
 from uuid import UUID
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from api.directory.catalogue import plain_words
+from api.search.arena import Arena
 from api.search.bits import WORD, BitSpace, split
 from api.search.geometry import boxes, spatial_order, to_space
-from api.search.kernel import BOXES_PER_GROUP, ROWS_PER_BOX
+from api.search.kernel import BOXES_PER_GROUP, ROWS_PER_BOX, prepare_all
+from api.search.lookup import Lookup, hash_of
 from api.search.records import (
     IndexedClinic,
     IndexedHours,
     ProfileStore,
-    StoredProfile,
     decode_clinic,
+    decode_names,
 )
 from api.search.text import TextIndex
 from db.states import Setting
@@ -45,14 +48,14 @@ class SearchIndex:
         self.ancestors = ancestors
         self.clinic_space = BitSpace()
         self.offering_space = BitSpace()
-        self.text = TextIndex()
+        self._text = TextIndex()
         self.redirects: dict[UUID, UUID] = {}
         self._slug_redirects: dict[str, UUID] = {}
-        # Keyed by the id as a whole number, which takes half the memory of a UUID object.
-        self._row_of: dict[int, int] = {}
-        self._row_of_slug: dict[str, int] = {}
-        self._slugs: list[str] = []
-        self._profiles: list[StoredProfile | None] = []
+        self._count = 0
+        self._by_id = Lookup()
+        self._by_slug = Lookup()
+        self.summaries = Arena()
+        self._rests = Arena()
         self._store = ProfileStore()
         self._schedule_ids: dict[Schedule, int] = {}
         self.schedules: list[Schedule] = []
@@ -67,6 +70,7 @@ class SearchIndex:
     def _allocate(self, rows: int) -> None:
         self.space = np.full((rows, 3), np.nan)
         self.points = np.full((rows, 2), np.nan)
+        self.prepared = np.full((rows, 3), np.nan)
         self.alive = np.zeros(rows, np.bool_)
         self.ids = np.zeros((rows, 2), np.uint64)
         self.clinic_bits = np.zeros((rows, self.clinic_space.words), np.uint64)
@@ -74,18 +78,28 @@ class SearchIndex:
         self.verified = np.full(rows, np.nan)
         self.schedule = np.full(rows, -1, np.int32)
         self.name_key = np.zeros(rows, np.uint64)
+        self.slug_hash = np.zeros(rows, np.uint64)
 
     # Reading
 
     def __len__(self) -> int:
-        return len(self._row_of)
+        return self._count
 
     def row_of(self, key: str) -> int | None:
         """The row of a live clinic, by id or slug."""
         identifier = _as_id(key)
-        if identifier is None:
-            return self._row_of_slug.get(key)
-        return self._row_of.get(identifier.int)
+        if identifier is not None:
+            return self._row_with_id(identifier)
+        for row in self._by_slug.rows(hash_of(key)):
+            if self.alive[row] and _slug_of(self.summary(row)).slug == key:
+                return row
+        return None
+
+    def _row_with_id(self, identifier: UUID) -> int | None:
+        for row in self._by_id.rows(identifier.int & _LOW):
+            if self.alive[row] and self.id_of(row) == identifier:
+                return row
+        return None
 
     def survivor_of(self, key: str) -> UUID | None:
         """The id of the clinic that this merged one, by id or slug, lives on in."""
@@ -99,11 +113,11 @@ class SearchIndex:
 
     def summary(self, row: int) -> bytes:
         """The clinic's summary as encoded JSON."""
-        return cast(StoredProfile, self._profiles[row]).summary
+        return self.summaries[row]
 
     def profile(self, row: int) -> bytes:
         """The clinic's full public profile as encoded JSON."""
-        return self._store.unpack(cast(StoredProfile, self._profiles[row]))
+        return self._store.unpack(self.summaries[row], self._rests[row])
 
     def id_of(self, row: int) -> UUID:
         high, low = self.ids[row].tolist()
@@ -111,14 +125,29 @@ class SearchIndex:
 
     def profiles(self) -> Iterable[tuple[UUID, bytes]]:
         """Every live clinic's id and profile, in no order."""
-        for identifier, row in self._row_of.items():
-            yield UUID(int=identifier), self.profile(row)
+        for row in np.flatnonzero(self.alive[: self.size]).tolist():
+            yield self.id_of(row), self.profile(row)
+
+    @property
+    def text(self) -> TextIndex:
+        """The words of all clinics; reads what is missing first (5 µs a clinic)."""
+        while self.read_words(self.size):
+            pass
+        return self._text
+
+    def read_words(self, most: int) -> bool:
+        """Takes in the words of the next rows; whether there are more. A start is not held up by
+        words, which few searches ask for: they are read a little at a time after it."""
+        first = self._text.rows
+        for row in range(first, min(first + most, self.size)):
+            self._text.add(row, decode_names(self.profile(row)))
+        return self._text.rows < self.size
 
     # Writing
 
     def load(self, profiles: Sequence[bytes]) -> None:
         """Adds profiles of clinics that are not in yet; `finish_loading` follows the last batch."""
-        if not self._row_of and profiles:
+        if not self._count and profiles:
             self._store = ProfileStore(b"".join(profiles[:8]))
         for profile in profiles:
             self._append(decode_clinic(profile), profile)
@@ -134,7 +163,9 @@ class SearchIndex:
         self._strike(clinic.id)
         self.redirects.pop(clinic.id, None)
         row = self._append(clinic, profile)
-        self.space[row] = to_space(self.points[row, 0], self.points[row, 1])
+        self._by_id.add(clinic.id.int & _LOW, row)
+        self._by_slug.add(int(self.slug_hash[row]), row)
+        self._place(slice(row, row + 1))
         self._applied(seq)
 
     def delete(self, seq: int, clinic_id: UUID) -> None:
@@ -144,8 +175,8 @@ class SearchIndex:
 
     def merge(self, seq: int, clinic_id: UUID, into: UUID) -> None:
         """Applies the change `seq` that made one clinic part of another."""
-        row = self._row_of.get(clinic_id.int)
-        slug = None if row is None else self._slugs[row]
+        row = self._row_with_id(clinic_id)
+        slug = None if row is None else _slug_of(self.summary(row)).slug
         self._strike(clinic_id)
         self.redirect(clinic_id, slug, into)
         self._applied(seq)
@@ -161,13 +192,17 @@ class SearchIndex:
         if self.size - self.ordered > self._most_unordered + self.ordered // 64:
             self._order_again()
 
+    def _place(self, rows: slice) -> None:
+        """Works out where rows are in space, and what their distances are computed from."""
+        points = self.points[rows]
+        self.space[rows] = to_space(points[:, 0], points[:, 1])
+        prepare_all(points, self.prepared[rows])
+
     def _strike(self, clinic_id: UUID) -> None:
-        row = self._row_of.pop(clinic_id.int, None)
-        if row is None:
-            return
-        del self._row_of_slug[self._slugs[row]]
-        self.alive[row] = False
-        self._profiles[row] = None
+        row = self._row_with_id(clinic_id)
+        if row is not None:
+            self.alive[row] = False
+            self._count -= 1
 
     def _append(self, clinic: IndexedClinic, profile: bytes) -> int:
         """Writes a new row behind the others and gives its number; its place in space comes
@@ -176,12 +211,13 @@ class SearchIndex:
         if row == len(self.alive):
             self._grow()
         self.size += 1
-        self._row_of[clinic.id.int] = row
-        self._row_of_slug[clinic.slug] = row
-        self._slugs.append(clinic.slug)
-        self._profiles.append(self._store.pack(profile))
+        self._count += 1
+        summary, rest = self._store.pack(profile)
+        self.summaries.append(summary)
+        self._rests.append(rest)
         self.alive[row] = True
-        self.ids[row] = (clinic.id.int >> WORD, clinic.id.int & (1 << WORD) - 1)
+        self.ids[row] = (clinic.id.int >> WORD, clinic.id.int & _LOW)
+        self.slug_hash[row] = hash_of(clinic.slug)
         has_point = clinic.lat is not None and clinic.lon is not None
         self.points[row] = (clinic.lat, clinic.lon) if has_point else np.nan
         self.wait_days[row] = np.inf if clinic.wait_days is None else clinic.wait_days
@@ -192,21 +228,20 @@ class SearchIndex:
         self.name_key[row] = name_key(plain_words(clinic.name))
         self._write_clinic_bits(row, clinic)
         self._write_offerings(row, clinic)
-        self.text.add(row, clinic)
         return row
 
     def _write_clinic_bits(self, row: int, clinic: IndexedClinic) -> None:
         space = self.clinic_space
         conditions = {code for offering in clinic.offerings for code in offering.conditions}
-        with_parents = conditions.union(*(self.ancestors.get(code, ()) for code in conditions))
+        parents = {parent for code in conditions for parent in self.ancestors.get(code, ())}
         pattern = (
-            space.pattern("route", {o.route.value for o in clinic.offerings})
-            | space.pattern("setting", {o.setting.value for o in clinic.offerings})
-            | space.pattern("condition", sorted(with_parents))
+            space.pattern("route", [o.route for o in clinic.offerings])
+            | space.pattern("setting", [o.setting for o in clinic.offerings])
+            | space.pattern("condition", conditions | parents)
             | space.pattern("state", (clinic.state,))
             | space.pattern("payer", clinic.payers)
             | space.pattern("language", clinic.languages)
-            | space.pattern("accepting", (clinic.accepting.value,))
+            | space.pattern("accepting", (clinic.accepting,))
         )
         self.clinic_bits = _wide_enough(self.clinic_bits, space.words)
         self.clinic_bits[row] = split(pattern, self.clinic_bits.shape[1])
@@ -215,12 +250,12 @@ class SearchIndex:
         space = self.offering_space
         for offering in clinic.offerings:
             pattern = (
-                space.pattern("route", (offering.route.value,))
-                | space.pattern("setting", (offering.setting.value,))
-                | space.pattern("drug", (offering.drug.value,))
+                space.pattern("route", (offering.route,))
+                | space.pattern("setting", (offering.setting,))
+                | space.pattern("drug", (offering.drug,))
                 | space.pattern("condition", offering.conditions)
             )
-            if offering.setting is Setting.AT_HOME:
+            if offering.setting == Setting.AT_HOME:
                 pattern |= space.pattern("coverage", offering.coverage)
             if self.offerings == len(self.offering_row):
                 self.offering_row = _twice(self.offering_row)
@@ -242,15 +277,18 @@ class SearchIndex:
 
     def _grow(self) -> None:
         self.space, self.points = _twice(self.space), _twice(self.points)
+        self.prepared = _twice(self.prepared)
         self.alive, self.ids = _twice(self.alive), _twice(self.ids)
         self.clinic_bits = _twice(self.clinic_bits)
         self.wait_days, self.verified = _twice(self.wait_days), _twice(self.verified)
         self.schedule, self.name_key = _twice(self.schedule), _twice(self.name_key)
+        self.slug_hash = _twice(self.slug_hash)
 
     def _order_again(self) -> None:
         """Drops struck-out rows; puts the others in spatial order, those without a point last."""
         rows = np.flatnonzero(self.alive[: self.size])
-        self.space[rows] = to_space(self.points[rows, 0], self.points[rows, 1])
+        if self.ordered == 0:
+            self._place(slice(0, self.size))
         placed = rows[~np.isnan(self.points[rows, 0])]
         unplaced = rows[np.isnan(self.points[rows, 0])]
         order = np.concatenate((placed[spatial_order(self.space[placed])], unplaced))
@@ -264,26 +302,38 @@ class SearchIndex:
     def _permute(self, order: NDArray[np.intp], new_row: NDArray[np.int32]) -> None:
         count = len(order)
         for column in (
-            self.space, self.points, self.alive, self.ids,
+            self.space, self.points, self.prepared, self.alive, self.ids,
             self.clinic_bits, self.wait_days, self.verified, self.schedule, self.name_key,
+            self.slug_hash,
         ):  # fmt: skip
             column[:count] = column[order]
         self.alive[count:] = False
-        self._profiles = [self._profiles[row] for row in order.tolist()]
-        self._slugs = [self._slugs[row] for row in order.tolist()]
-        self._row_of = {key: int(new_row[row]) for key, row in self._row_of.items()}
-        self._row_of_slug = {key: int(new_row[row]) for key, row in self._row_of_slug.items()}
+        self.summaries.move(order)
+        self._rests.move(order)
+        self._by_id.rebuild(self.ids[:count, 1])
+        self._by_slug.rebuild(self.slug_hash[:count])
         moved = new_row[self.offering_row[: self.offerings]]
         kept = np.flatnonzero(moved >= 0)
         self.offerings = len(kept)
         self.offering_row[: len(kept)] = moved[kept]
         self.offering_bits[: len(kept)] = self.offering_bits[kept]
-        self.text.move(new_row)
+        if self._text.rows == self.size:
+            self._text.move(new_row, count)
+        else:
+            self._text = TextIndex()
 
 
 def name_key(plain_name: str) -> int:
     """The first eight bytes as a number: in the order of the names, as far as eight bytes go."""
     return int.from_bytes(plain_name.encode()[:8].ljust(8, b"\0"))
+
+
+class _Slugged(msgspec.Struct):
+    slug: str
+
+
+_slug_of = msgspec.json.Decoder(_Slugged).decode
+_LOW = (1 << WORD) - 1
 
 
 def _as_id(key: str) -> UUID | None:

@@ -8,13 +8,11 @@ A clinic without a point has NaN coordinates, which no comparison finds.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from api.search.compiled import compiled
 from api.search.geometry import (
     FLATTENING,
     SEMI_MAJOR_M,
@@ -26,43 +24,59 @@ from api.search.geometry import (
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
 Words = NDArray[np.uint64]
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 
 ROWS_PER_BOX = 32
 BOXES_PER_GROUP = 32
 SEMI_MINOR_M = SEMI_MAJOR_M * (1 - FLATTENING)
+AT_HOME_BIT = np.uint8(2)
 NEARLY_ANTIPODAL = 3.05
 """Radians: beyond this the iteration below may not converge, and the caller decides."""
 
 
-def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Compiles at the first call and keeps the machine code on disk for the next start."""
-    compile_it = cast(
-        Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]],
-        numba.njit(cache=True),
-    )
-    return compile_it(function)
+@compiled
+def prepared(lat: float, lon: float) -> tuple[float, float, float]:
+    """A point in degrees as `geodesic` takes it: sine and cosine of the reduced latitude, and the
+    longitude in radians."""
+    phi = math.radians(lat)
+    reduced = math.atan2((1 - FLATTENING) * math.sin(phi), math.cos(phi))
+    return math.sin(reduced), math.cos(reduced), math.radians(lon)
 
 
 @compiled
-def geodesic(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
-    """Metres between two points in degrees on WGS 84; NaN when they are nearly antipodal.
+def prepare_all(points: Floats, out: Floats) -> None:
+    """Fills `out` (n, 3) with the prepared points of `points` (n, 2), in degrees."""
+    for i in range(len(points)):
+        out[i, 0], out[i, 1], out[i, 2] = prepared(points[i, 0], points[i, 1])
+
+
+@compiled
+def geodesic_between(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
+    """Metres between two points in degrees on WGS 84; NaN when they are nearly antipodal."""
+    there = prepared(lat2, lon2)
+    return geodesic(prepared(lat1, lon1), there[0], there[1], there[2])
+
+
+@compiled
+def geodesic(here: tuple[float, float, float], sin_u2: float, cos_u2: float, lon2: float) -> float:
+    """Metres between two prepared points on WGS 84; NaN when they are nearly antipodal.
 
     T. Vincenty, "Direct and inverse solutions of geodesics on the ellipsoid with application of
     nested equations", Survey Review 23 (1975), inverse formula; good to 0.5 mm.
     """
-    u1 = math.atan2((1 - FLATTENING) * math.sin(math.radians(lat1)), math.cos(math.radians(lat1)))
-    u2 = math.atan2((1 - FLATTENING) * math.sin(math.radians(lat2)), math.cos(math.radians(lat2)))
-    sin_u1, cos_u1, sin_u2, cos_u2 = math.sin(u1), math.cos(u1), math.sin(u2), math.cos(u2)
-    difference = math.radians((lon2 - lon1 + 540.0) % 360.0 - 180.0)
+    sin_u1, cos_u1, lon1 = here
+    difference = lon2 - lon1
+    if difference > math.pi:
+        difference -= 2 * math.pi
+    elif difference < -math.pi:
+        difference += 2 * math.pi
     lam = difference
     for _ in range(60):
         sin_lam, cos_lam = math.sin(lam), math.cos(lam)
-        sin_sigma = math.hypot(cos_u2 * sin_lam, cos_u1 * sin_u2 - sin_u1 * cos_u2 * cos_lam)
-        if sin_sigma == 0.0:
-            return 0.0 if cos_lam > 0 and sin_u1 * sin_u2 + cos_u1 * cos_u2 > 0 else math.nan
+        east, north = cos_u2 * sin_lam, cos_u1 * sin_u2 - sin_u1 * cos_u2 * cos_lam
+        sin_sigma = math.sqrt(east * east + north * north)
         cos_sigma = sin_u1 * sin_u2 + cos_u1 * cos_u2 * cos_lam
+        if sin_sigma == 0.0:
+            return 0.0 if cos_sigma > 0 else math.nan
         sigma = math.atan2(sin_sigma, cos_sigma)
         if sigma > NEARLY_ANTIPODAL:
             return math.nan
@@ -97,107 +111,185 @@ def _box_chord2(box: Floats, x: float, y: float, z: float) -> float:
 
 
 @compiled
-def within(
-    space: Floats,
-    passes: NDArray[np.uint8],
-    wanted: np.uint8,
-    boxes: Floats,
-    groups: Floats,
+def collect(
+    columns: tuple[Floats, Floats],
+    boxes: tuple[Floats, Floats],
     in_boxes: int,
+    passes: NDArray[np.uint8],
+    chosen: Rows,
+    scan: bool,
+    here: tuple[float, float, float],
+    centre: tuple[float, float, float],
+    radius: float,
+    chords: tuple[float, float],
+    rows: Rows,
+    chords2: Floats,
+) -> tuple[int, int]:
+    """Fills `rows` and `chords2` with every row that passes within the geodesic radius.
+
+    `scan` goes through the `chosen` rows; otherwise it walks outward over all rows whose `passes`
+    is not 0. Of `chords`, up to the first a row is surely within, beyond the second surely not;
+    between them the geodesic decides. `columns` are space and the
+    prepared points, `boxes` boxes and groups.
+    Returns how many rows it found, and how many of them pass by care at home too (bit 2).
+    """
+    space, ready = columns
+    if scan:
+        found = _chords_of(space, chosen, centre, chords[1], rows, chords2)
+    else:
+        found = _walk(space, boxes, in_boxes, passes, centre, chords[1], rows, chords2)
+    if chords[0] < chords[1]:
+        found = _cut(ready, here, radius, chords[0], True, rows, chords2, 0, found)
+    at_home = 0
+    for i in range(found):
+        at_home += (passes[rows[i]] & AT_HOME_BIT) >> 1
+    return found, at_home
+
+
+@compiled
+def add_beyond(
+    columns: tuple[Floats, Floats],
+    chosen: Rows,
+    here: tuple[float, float, float],
+    centre: tuple[float, float, float],
+    radius: float,
+    chords: tuple[float, float],
+    rows: Rows,
+    chords2: Floats,
+    found: int,
+) -> int:
+    """Adds those of the `chosen` rows that lie beyond the radius behind the `found` ones, and
+    returns how many there are then."""
+    space, ready = columns
+    more = _chords_of(space, chosen, centre, np.inf, rows[found:], chords2[found:])
+    return _cut(ready, here, radius, chords[0], False, rows, chords2, found, found + more)
+
+
+@compiled
+def _walk(
+    space: Floats,
+    boxes: tuple[Floats, Floats],
+    in_boxes: int,
+    passes: NDArray[np.uint8],
     centre: tuple[float, float, float],
     chord: float,
     rows: Rows,
     chords2: Floats,
 ) -> int:
-    """Fills `rows` and `chords2` with every row that passes and has a chord of at most `chord`.
-
-    Walks outward: a group, then a box, then a row is looked at only if it can be near enough.
-    Returns how many it found; a row passes when `passes[row] & wanted` is not 0.
-    """
+    """A group, then a box, then a row is looked at only if it can be near enough."""
     x, y, z = centre
+    small, large = boxes
     limit = chord * chord
     found = 0
-    for group in range(len(groups)):
-        if _box_chord2(groups[group], x, y, z) > limit:
+    for group in range(len(large)):
+        if _box_chord2(large[group], x, y, z) > limit:
             continue
-        last_box = min((group + 1) * BOXES_PER_GROUP, len(boxes))
-        for box in range(group * BOXES_PER_GROUP, last_box):
-            if _box_chord2(boxes[box], x, y, z) > limit:
+        for box in range(group * BOXES_PER_GROUP, min((group + 1) * BOXES_PER_GROUP, len(small))):
+            if _box_chord2(small[box], x, y, z) > limit:
                 continue
-            last_row = min((box + 1) * ROWS_PER_BOX, in_boxes)
-            for row in range(box * ROWS_PER_BOX, last_row):
-                if passes[row] & wanted:
-                    dx, dy, dz = space[row, 0] - x, space[row, 1] - y, space[row, 2] - z
-                    chord2 = dx * dx + dy * dy + dz * dz
-                    if chord2 <= limit:
-                        rows[found] = row
-                        chords2[found] = chord2
-                        found += 1
+            last = min((box + 1) * ROWS_PER_BOX, in_boxes)
+            for row in range(box * ROWS_PER_BOX, last):
+                chord2 = _chord2(space, row, x, y, z)
+                if chord2 <= limit and passes[row]:
+                    rows[found], chords2[found] = row, chord2
+                    found += 1
     for row in range(in_boxes, len(passes)):
-        if passes[row] & wanted:
-            dx, dy, dz = space[row, 0] - x, space[row, 1] - y, space[row, 2] - z
-            chord2 = dx * dx + dy * dy + dz * dz
-            if chord2 <= limit:
-                rows[found] = row
-                chords2[found] = chord2
-                found += 1
-    return found
-
-
-@compiled
-def chords_of(
-    space: Floats, chosen: Rows, centre: tuple[float, float, float], rows: Rows, chords2: Floats
-) -> int:
-    """Fills `rows` and `chords2` for a list of rows: the plan when few clinics match at all."""
-    x, y, z = centre
-    found = 0
-    for row in chosen:
-        dx, dy, dz = space[row, 0] - x, space[row, 1] - y, space[row, 2] - z
-        chord2 = dx * dx + dy * dy + dz * dz
-        if chord2 == chord2:  # not NaN: the clinic has a point
-            rows[found] = row
-            chords2[found] = chord2
+        chord2 = _chord2(space, row, x, y, z)
+        if chord2 <= limit and passes[row]:
+            rows[found], chords2[found] = row, chord2
             found += 1
     return found
 
 
 @compiled
-def cut_at_radius(
-    points: Floats,
-    lat: float,
-    lon: float,
+def _chord2(space: Floats, row: int, x: float, y: float, z: float) -> float:
+    dx, dy, dz = space[row, 0] - x, space[row, 1] - y, space[row, 2] - z
+    return dx * dx + dy * dy + dz * dz
+
+
+@compiled
+def _chords_of(
+    space: Floats,
+    chosen: Rows,
+    centre: tuple[float, float, float],
+    chord: float,
+    rows: Rows,
+    chords2: Floats,
+) -> int:
+    """The rows of a list that are near enough. A clinic without a point never is."""
+    x, y, z = centre
+    limit = chord * chord
+    found = 0
+    for row in chosen:
+        chord2 = _chord2(space, row, x, y, z)
+        if chord2 <= limit:
+            rows[found], chords2[found] = row, chord2
+            found += 1
+    return found
+
+
+@compiled
+def _cut(
+    ready: Floats,
+    here: tuple[float, float, float],
     radius: float,
-    chords: tuple[float, float],
+    inside: float,
     keep_within: bool,
     rows: Rows,
     chords2: Floats,
-    found: int,
+    first: int,
+    last: int,
 ) -> int:
-    """Keeps, in place, the rows within the geodesic radius (or those beyond), and counts them.
+    """Keeps, in place from `first` on, the rows within the radius (or those beyond it).
 
-    `chords`: up to the first a chord is surely within, beyond the second surely not; between
-    them the geodesic decides. A row that is nearly antipodal there counts as beyond: the caller
-    asks for no radius that reaches so far.
+    Callers ask for no radius so large that a row near it is nearly antipodal.
     """
-    inside2, outside2 = chords[0] * chords[0], chords[1] * chords[1]
-    kept = 0
-    for i in range(found):
-        row = rows[i]
-        is_within = chords2[i] <= inside2
-        if not is_within and chords2[i] <= outside2:
-            is_within = geodesic(lat, lon, points[row, 0], points[row, 1]) <= radius
+    inside2 = inside * inside
+    outside2 = _longest_chord(radius) ** 2
+    kept = first
+    for i in range(first, last):
+        row, chord2 = rows[i], chords2[i]
+        is_within = chord2 <= inside2
+        if not is_within and chord2 <= outside2:
+            is_within = geodesic(here, ready[row, 0], ready[row, 1], ready[row, 2]) <= radius
         if is_within == keep_within:
-            rows[kept] = row
-            chords2[kept] = chords2[i]
+            rows[kept], chords2[kept] = row, chord2
             kept += 1
     return kept
 
 
 @compiled
-def nearest_candidates(
-    points: Floats,
-    lat: float,
-    lon: float,
+def nearest(
+    columns: tuple[Floats, Floats],
+    ids: Words,
+    here: tuple[float, float, float],
+    after: tuple[float, np.uint64, np.uint64],
+    limit: int,
+    rows: Rows,
+    chords2: Floats,
+    found: int,
+    near_rows: Rows,
+    near_m: Floats,
+    order: Rows,
+) -> tuple[int, int, int]:
+    """The `limit` nearest of the found rows after (distance, id): their places in `near_rows`
+    and `near_m` go to `order`, nearest first.
+
+    Returns how many there are, how many candidates were measured, and how many of those are
+    nearly antipodal (NaN in `near_m`): then the caller measures them and calls `page_of`.
+    """
+    count = _candidates(columns[1], here, after[0], limit, rows, chords2, found, near_rows, near_m)
+    undecided = 0
+    for i in range(count):
+        if math.isnan(near_m[i]):
+            undecided += 1
+    return page_of(near_m, near_rows, ids, count, after, limit, order), count, undecided
+
+
+@compiled
+def _candidates(
+    ready: Floats,
+    here: tuple[float, float, float],
     after: float,
     limit: int,
     rows: Rows,
@@ -206,8 +298,7 @@ def nearest_candidates(
     out_rows: Rows,
     out_m: Floats,
 ) -> int:
-    """Fills `out_rows` and `out_m` with every row that may be among the `limit` nearest beyond
-    the distance `after`, with its geodesic in metres (NaN: nearly antipodal), in no order.
+    """Measures every row that may be among the `limit` nearest beyond the distance `after`.
 
     The `limit`-th smallest chord that is surely beyond `after` bounds the geodesic of the last
     row of the page; whatever could be nearer than that bound is a candidate.
@@ -228,7 +319,7 @@ def nearest_candidates(
         if chords2[i] <= bound and chords2[i] >= maybe2:
             row = rows[i]
             out_rows[count] = row
-            out_m[count] = geodesic(lat, lon, points[row, 0], points[row, 1])
+            out_m[count] = geodesic(here, ready[row, 0], ready[row, 1], ready[row, 2])
             count += 1
     return count
 
@@ -281,9 +372,7 @@ def page_of(
     rows: Rows,
     ids: Words,
     count: int,
-    after: float,
-    after_high: np.uint64,
-    after_low: np.uint64,
+    after: tuple[float, np.uint64, np.uint64],
     limit: int,
     out: Rows,
 ) -> int:
@@ -294,7 +383,7 @@ def page_of(
     size = 0
     for i in range(count):
         distance, high, low = distances[i], ids[rows[i], 0], ids[rows[i], 1]
-        if not _follows(distance, high, low, after, after_high, after_low):
+        if not _follows(distance, high, low, after[0], after[1], after[2]):
             continue
         at = size
         while at > 0:
@@ -329,30 +418,22 @@ def _follows(
 
 
 @compiled
-def count_bits(bits: Words, rows: Rows, count: int, wanted: Words, out: NDArray[np.int64]) -> None:
-    """Adds to `out` (words * 64) how many of the rows have each wanted bit of `bits` (n, words)."""
+def count_bits(
+    bits: Words,
+    rows: Rows,
+    count: int,
+    passes: NDArray[np.uint8],
+    leave_out: np.uint8,
+    places: Rows,
+    out: NDArray[np.int64],
+) -> None:
+    """Adds to `out` how many of the rows have each bit (word * 64 + bit) of `places`.
+
+    Rows whose `passes` has a bit of `leave_out` are not counted.
+    """
     for i in range(count):
-        for word in range(len(wanted)):
-            left = bits[rows[i], word] & wanted[word]
-            while left:
-                lowest = left & (~left + np.uint64(1))
-                at = 0
-                if lowest >= np.uint64(1) << np.uint64(32):
-                    at += 32
-                    lowest >>= np.uint64(32)
-                if lowest >= np.uint64(1) << np.uint64(16):
-                    at += 16
-                    lowest >>= np.uint64(16)
-                if lowest >= np.uint64(1) << np.uint64(8):
-                    at += 8
-                    lowest >>= np.uint64(8)
-                if lowest >= np.uint64(1) << np.uint64(4):
-                    at += 4
-                    lowest >>= np.uint64(4)
-                if lowest >= np.uint64(1) << np.uint64(2):
-                    at += 2
-                    lowest >>= np.uint64(2)
-                if lowest >= np.uint64(1) << np.uint64(1):
-                    at += 1
-                out[word * 64 + at] += 1
-                left &= left - np.uint64(1)
+        row = rows[i]
+        if not passes[row] & leave_out:
+            for k in range(len(places)):
+                word, shift = places[k] >> 6, np.uint64(places[k] & 63)
+                out[k] += np.int64(bits[row, word] >> shift & np.uint64(1))

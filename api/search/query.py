@@ -34,7 +34,7 @@ Words = Annotated[
     Meta(
         min_length=1,
         max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f]*$",
+        pattern=r"^[^\x00-\x1f\x7f]*$(?!\n)",
         extra={"right": "a text of 1 to 200 characters"},
     ),
 ]
@@ -54,7 +54,7 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
     radius: Annotated[
         str,
         Meta(
-            pattern=r"^(any|[0-9]{1,6}(\.[0-9]{1,3})?(mi|km))$",
+            pattern=r"^(any|[0-9]{1,6}(\.[0-9]{1,3})?(mi|km))$(?!\n)",
             description="How far a clinic may be, in miles or kilometres, or `any`.",
             examples=["25mi"],
             extra={"right": "a distance above 0 such as 25mi or 40km, or any"},
@@ -337,7 +337,8 @@ class _Reader:
     def _units_of(self, words: list[str]) -> Iterator[TextUnit]:
         """Runs of words that name a condition stay together, the longest first."""
         at = 0
-        longest = self.catalogue.longest_condition_name()
+        # At least a word at a time, also while the catalogue is empty.
+        longest = max(1, self.catalogue.longest_condition_name())
         while at < len(words):
             for length in range(min(longest, len(words) - at), 0, -1):
                 run = " ".join(words[at : at + length])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import cast
 from uuid import UUID
@@ -15,15 +17,17 @@ from api.directory.catalogue import plain_words
 from api.search import kernel
 from api.search.bits import WORD
 from api.search.cursor import Position
-from api.search.filters import AT_HOME, EITHER, Matches
+from api.search.filters import Matches
 from api.search.geometry import (
-    HALF_CIRCUMFERENCE_M,
     longest_chord,
     point_in_space,
     shortest_chord,
 )
 from api.search.index import SearchIndex, name_key
 from api.search.planner import Plan, choose_plan, first_reach_m
+
+FARTHEST_REACH_M = 19_000_000.0
+"""Beyond this a point may be nearly antipodal; everything is looked at then."""
 
 
 class Sort(StrEnum):
@@ -41,15 +45,32 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A page: `rows` in order, their geodesics in metres (None without a point asked from), and
-    `everything`, the rows of all `total` answers (None when those are all that match)."""
+    """A page of the answers, in order.
 
-    rows: list[int]
-    distances: list[float] | None
-    ranks: list[float | str]
+    `rows` and their geodesics `metres` (NaN without a point asked from) and `ranks` stand side by
+    side. All `total` answers are the rows `near` and, if `and_home`, the matches' `home_rows`;
+    with `near` None they are all the matches that have a point.
+    """
+
+    rows: NDArray[np.int32]
+    metres: NDArray[np.float64]
+    ranks: Sequence[float | str]
     total: int
     more: bool
-    everything: NDArray[np.int32] | None
+    near: NDArray[np.int32] | None
+    and_home: bool
+
+
+class Reach(msgspec.Struct, frozen=True):
+    """How far to look: the geodesic radius in metres, and the chords that decide it."""
+
+    radius: float
+    chords: tuple[float, float]
+
+
+EVERYWHERE = Reach(math.inf, (math.inf, math.inf))
+FROM_THE_START = (-1.0, np.uint64(0), np.uint64(0))
+NO_ROWS: NDArray[np.int32] = np.empty(0, np.int32)
 
 
 class Ranking:
@@ -57,14 +78,19 @@ class Ranking:
 
     def __init__(self, index: SearchIndex) -> None:
         self._index = index
-        self._room(1024)
+        self._version = -1
 
-    def _room(self, rows: int) -> None:
-        self._rows = np.empty(rows, np.int32)
-        self._chords2 = np.empty(rows)
-        self._near_rows = np.empty(rows, np.int32)
-        self._near_m = np.empty(rows)
-        self._order = np.empty(1024, np.int32)
+    def _follow_index(self) -> None:
+        """Cuts the columns to their filled part, once a directory version."""
+        index, size = self._index, self._index.size
+        self._columns = (index.space[:size], index.prepared[:size])
+        self._boxes = (index.boxes, index.groups)
+        if self._version < 0 or size > len(self._rows):
+            room = len(index.alive)
+            self._rows, self._near_rows = np.empty((2, room), np.int32)
+            self._chords2, self._near_m = np.empty((2, room))
+            self._order = np.empty(1024, np.int32)
+        self._version = index.version
 
     def page(
         self,
@@ -81,103 +107,114 @@ class Ranking:
         With a point: the matches within the radius, and those beyond that give care at home where
         the asker lives. `plan` is for tests; the planner chooses otherwise.
         """
-        if self._index.size > len(self._rows):
-            self._room(len(self._index.alive))
+        if self._version != self._index.version:
+            self._follow_index()
         if point is None:
             rows = np.flatnonzero(matches.passes).astype(np.int32)
             return self._by_key(matches, rows, None, sort, after, limit)
         if plan is None:
-            plan = choose_plan(
-                None if matches.rows is None else len(matches.rows),
-                len(self._index), radius_m, limit,
-            )  # fmt: skip
-        if radius_m is None and sort is Sort.DISTANCE and plan is Plan.WALK_OUTWARD:
+            known = None if matches.rows is None else len(matches.rows)
+            plan = choose_plan(known, len(self._index), radius_m, limit)
+        if sort is not Sort.DISTANCE:
+            near, _ = self._collect(matches, point, _reach(radius_m), plan)
+            count = self._add_beyond(matches, point, radius_m, near)
+            return self._by_key(matches, self._rows[:count].copy(), point, sort, after, limit)
+        if radius_m is None and plan is Plan.WALK_OUTWARD:
             return self._walk_on(matches, point, after, limit)
-        count = self._in_reach(matches, point, radius_m, plan)
-        if sort is Sort.DISTANCE:
-            return self._nearest(point, after, limit, count, count)
-        return self._by_key(matches, self._rows[:count].copy(), point, sort, after, limit)
+        return self._nearest_in(matches, point, radius_m, after, limit, plan)
 
-    def _in_reach(self, matches: Matches, point: Point, radius_m: float | None, plan: Plan) -> int:
-        """Fills the working rows with all that answers; how many."""
-        index, size = self._index, self._index.size
-        space, points = index.space[:size], index.points[:size]
-        centre = point_in_space(point.lat, point.lon)
-        rows, chords2 = self._rows, self._chords2
+    def _nearest_in(
+        self,
+        matches: Matches,
+        point: Point,
+        radius_m: float | None,
+        after: Position | None,
+        limit: int,
+        plan: Plan,
+    ) -> Found:
+        near, near_home = self._collect(matches, point, _reach(radius_m), plan)
+        beyond = 0 if radius_m is None else len(matches.home_rows) - near_home
+        found = self._nearest(point, after, limit, near)
+        if beyond and not found.more:
+            # Whoever is beyond the radius comes after all within it: looked at only when needed.
+            count = self._add_beyond(matches, point, radius_m, near)
+            found = self._nearest(point, after, limit, count)
+        return msgspec.structs.replace(
+            found, total=near + beyond, near=self._rows[:near], and_home=beyond > 0
+        )
+
+    def _walk_on(self, matches: Matches, point: Point, after: Position | None, limit: int) -> Found:
+        """Reaches farther and farther until the page is full of what is surely the nearest."""
+        radius_m = first_reach_m(matches.placed, limit + 1)
+        if after is not None:
+            radius_m += float(after.rank)
+        while radius_m < FARTHEST_REACH_M:
+            near, _ = self._collect(matches, point, _reach(radius_m), Plan.WALK_OUTWARD)
+            if near > limit:
+                found = self._nearest(point, after, limit, near)
+                if found.more:
+                    return msgspec.structs.replace(found, total=matches.placed)
+            radius_m *= 2.5
+        near, _ = self._collect(matches, point, EVERYWHERE, Plan.WALK_OUTWARD)
+        found = self._nearest(point, after, limit, near)
+        return msgspec.structs.replace(found, total=matches.placed)
+
+    def _collect(self, matches: Matches, point: Point, reach: Reach, plan: Plan) -> tuple[int, int]:
+        """Fills the working rows with all within reach: how many, and how many also at home."""
+        chosen = NO_ROWS
         if plan is Plan.SCAN_MATCHES:
             chosen = matches.rows
             if chosen is None:
                 chosen = np.flatnonzero(matches.passes).astype(np.int32)
-            found = kernel.chords_of(space, chosen, centre, rows, chords2)
-        else:
-            chord = longest_chord(HALF_CIRCUMFERENCE_M if radius_m is None else radius_m)
-            found = self._within(matches, centre, chord)
-        if radius_m is None:
-            return found
-        chords = (shortest_chord(radius_m), longest_chord(radius_m))
-        lat, lon = point.lat, point.lon
-        found = kernel.cut_at_radius(points, lat, lon, radius_m, chords, True, rows, chords2, found)
-        if len(matches.home_rows):
-            room, room2 = self._near_rows, self._near_m
-            beyond = kernel.chords_of(space, matches.home_rows, centre, room, room2)
-            beyond = kernel.cut_at_radius(
-                points, lat, lon, radius_m, chords, False, room, room2, beyond
-            )
-            rows[found : found + beyond] = room[:beyond]
-            chords2[found : found + beyond] = room2[:beyond]
-            found += beyond
-        return found
-
-    def _within(self, matches: Matches, centre: tuple[float, float, float], chord: float) -> int:
-        index = self._index
-        return kernel.within(
-            index.space[: index.size], matches.passes, EITHER, index.boxes, index.groups,
-            index.ordered, centre, chord, self._rows, self._chords2,
+        return kernel.collect(
+            self._columns, self._boxes, self._index.ordered, matches.passes,
+            chosen, plan is Plan.SCAN_MATCHES,
+            kernel.prepared(point.lat, point.lon), point_in_space(point.lat, point.lon),
+            reach.radius, reach.chords, self._rows, self._chords2,
         )  # fmt: skip
 
-    def _walk_on(self, matches: Matches, point: Point, after: Position | None, limit: int) -> Found:
-        """Reaches farther and farther until the page is full of what is surely the nearest."""
-        centre = point_in_space(point.lat, point.lon)
-        reach = first_reach_m(matches.placed, limit + 1)
-        if after is not None:
-            reach += float(after.rank)
-        while True:
-            count = self._within(matches, centre, longest_chord(reach))
-            everywhere = reach >= HALF_CIRCUMFERENCE_M
-            if count > limit or everywhere:
-                found = self._nearest(point, after, limit, count, matches.placed)
-                sure = found.more and found.distances is not None and found.distances[-1] <= reach
-                if sure or everywhere:
-                    return msgspec.structs.replace(found, everything=None)
-            reach *= 2.5
-
-    def _nearest(
-        self, point: Point, after: Position | None, limit: int, count: int, total: int
-    ) -> Found:
-        index = self._index
-        points = index.points[: index.size]
-        last, high, low = -1.0, np.uint64(0), np.uint64(0)
-        if after is not None:
-            last = float(after.rank)
-            high, low = np.uint64(after.id.int >> WORD), np.uint64(after.id.int & (1 << WORD) - 1)
-        near = kernel.nearest_candidates(
-            points, point.lat, point.lon, last, limit + 1,
-            self._rows, self._chords2, count, self._near_rows, self._near_m,
+    def _add_beyond(self, matches: Matches, point: Point, radius_m: float | None, near: int) -> int:
+        """Adds the at-home answers beyond the radius to the working rows; how many there are."""
+        if radius_m is None or not len(matches.home_rows):
+            return near
+        reach = _reach(radius_m)
+        return kernel.add_beyond(
+            self._columns, matches.home_rows,
+            kernel.prepared(point.lat, point.lon), point_in_space(point.lat, point.lon),
+            reach.radius, reach.chords, self._rows, self._chords2, near,
         )  # fmt: skip
-        for at in np.flatnonzero(np.isnan(self._near_m[:near])).tolist():
-            self._near_m[at] = distance_m(point, *points[self._near_rows[at]].tolist())
-        size = kernel.page_of(
-            self._near_m, self._near_rows, index.ids, near, last, high, low, limit + 1, self._order
-        )
+
+    def _nearest(self, point: Point, after: Position | None, limit: int, count: int) -> Found:
+        last = FROM_THE_START
+        if after is not None:
+            high, low = after.id.int >> WORD, after.id.int & (1 << WORD) - 1
+            last = (float(after.rank), np.uint64(high), np.uint64(low))
+        size, near, undecided = kernel.nearest(
+            self._columns, self._index.ids, kernel.prepared(point.lat, point.lon), last, limit + 1,
+            self._rows, self._chords2, count, self._near_rows, self._near_m, self._order,
+        )  # fmt: skip
+        if undecided:
+            size = self._nearest_with_antipodes(point, last, limit + 1, near)
         order = self._order[: min(size, limit)]
-        distances: list[float] = self._near_m[order].tolist()
+        metres = self._near_m[order]
         return Found(
-            rows=self._near_rows[order].tolist(),
-            distances=distances,
-            ranks=list(distances),
-            total=total,
+            rows=self._near_rows[order],
+            metres=metres,
+            ranks=metres.tolist(),
+            total=count,
             more=size > limit,
-            everything=self._rows[:count],
+            near=None,
+            and_home=False,
+        )
+
+    def _nearest_with_antipodes(
+        self, point: Point, last: tuple[float, np.uint64, np.uint64], limit: int, near: int
+    ) -> int:
+        for at in np.flatnonzero(np.isnan(self._near_m[:near])).tolist():
+            lat, lon = self._index.points[self._near_rows[at]].tolist()
+            self._near_m[at] = distance_m(point, lat, lon)
+        return kernel.page_of(
+            self._near_m, self._near_rows, self._index.ids, near, last, limit, self._order
         )
 
     def _by_key(
@@ -196,17 +233,19 @@ class Ranking:
         else:
             assert matches.scores is not None, "relevance is of a text"
             ranked = self._by_number(rows, -matches.scores[rows], after, limit + 1)
-        page = ranked[:limit]
-        distances = None
+        page = [row for _, row in ranked[:limit]]
+        metres = np.full(len(page), np.nan)
         if point is not None:
-            distances = [self._distance_of(point, row) for _, row in page]
+            points = self._index.points
+            metres[:] = [distance_m(point, *points[row].tolist()) for row in page]
         return Found(
-            rows=[row for _, row in page],
-            distances=distances,
-            ranks=[rank for rank, _ in page],
+            rows=np.array(page, np.int32),
+            metres=metres,
+            ranks=[rank for rank, _ in ranked[:limit]],
             total=len(rows),
             more=len(ranked) > limit,
-            everything=rows,
+            near=rows,
+            and_home=False,
         )
 
     def _by_number(
@@ -241,9 +280,6 @@ class Ranking:
     def _name_of(self, row: int) -> str:
         return plain_words(_decode_name(self._index.summary(row)).name)
 
-    def _distance_of(self, point: Point, row: int) -> float:
-        return distance_m(point, *self._index.points[row].tolist())
-
 
 class _Named(msgspec.Struct):
     name: str
@@ -254,19 +290,16 @@ _decode_name = msgspec.json.Decoder(_Named).decode
 
 def distance_m(point: Point, lat: float, lon: float) -> float:
     """The WGS-84 geodesic in metres, also where the kernel's formula gives up (antipodes)."""
-    found = kernel.geodesic(point.lat, point.lon, lat, lon)
+    found = kernel.geodesic_between(point.lat, point.lon, lat, lon)
     if np.isnan(found):
         return float(cast("float", exact_geodesic((point.lat, point.lon), (lat, lon)).m))
     return found
 
 
-def answers_at_home(passes: np.uint8, distance: float | None, radius_m: float | None) -> bool:
-    """Whether the answer is care at home: nothing else is asked for that the site gives, or the
-    site is out of reach."""
-    if not passes & AT_HOME:
-        return False
-    beyond = radius_m is not None and distance is not None and distance > radius_m
-    return beyond or passes == AT_HOME
+def _reach(radius_m: float | None) -> Reach:
+    if radius_m is None:
+        return EVERYWHERE
+    return Reach(radius_m, (shortest_chord(radius_m), longest_chord(radius_m)))
 
 
 def _follows(

@@ -9,11 +9,14 @@ from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
 from litestar.params import Parameter
 from litestar.response import Redirect
+from litestar.types import ASGIApp
 from msgspec import Meta
 
 from api.directory.schemas import ClinicProfile
+from api.errors import NotFound
 from api.operations import answers, documented, problems
 from api.parameters import read_query
+from api.search.encoded import Encoded
 from api.search.examples import PLACES, PROFILE, REGION, REGIONS, SEARCH
 from api.search.place import Candidate
 from api.search.places import Places
@@ -75,10 +78,10 @@ def _versioned(state: State) -> dict[str, str]:
     opt=documented(query=SearchParameters, response_headers=[VERSION_HEADER]),
     responses=answers(SearchAnswer, example=SEARCH) | problems(404, 503),
 )
-async def search_clinics(request: Request[Any, Any, State]) -> Response[bytes]:
-    state = request.app.state
-    answer = await _search(state).answer(request.scope["query_string"])
-    return Response(answer, media_type=MediaType.JSON, headers=_versioned(state))
+async def search_clinics(request: Request[Any, Any, State]) -> ASGIApp:
+    search = _search(request.app.state)
+    answer = await search.answer(request.scope["query_string"])
+    return Encoded(answer, [(b"directory-version", b"%d" % search.index.version)])
 
 
 @get(
@@ -97,6 +100,10 @@ async def get_clinic(key: ClinicKey, request: Request[Any, Any, State]) -> Respo
         profile, version = _search(state).profile(key)
     except Moved as moved:
         return Redirect(moved.path, status_code=308, headers=headers)
+    except NotFound as missing:
+        # It may be there at a later version: a caller who has seen one can tell.
+        missing.headers = headers
+        raise
     headers["ETag"] = f'"{version}"'
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(None, status_code=304, headers=headers)

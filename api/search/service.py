@@ -18,6 +18,8 @@ from api.search.places import Places
 from api.search.query import Question, SearchParameters, understand
 
 MOST_BYTES_KEPT = 16 * 1024 * 1024
+MOST_REMEMBERED = 8192
+"""Query strings asked once, by their hashes, before they are forgotten."""
 
 
 class Moved(Exception):
@@ -147,7 +149,11 @@ def _near_and_rest(query_string: bytes) -> tuple[bytes | None, bytes]:
 
 
 class AnswerCache:
-    """Encoded answers of one directory version, the least lately asked for thrown out first."""
+    """Encoded answers of one directory version, the least lately asked for thrown out first.
+
+    Only what is asked a second time is kept: most points are asked from once, and keeping those
+    answers would cost more than it saves.
+    """
 
     def __init__(self, most: int, most_bytes: int) -> None:
         self._most = most
@@ -155,11 +161,13 @@ class AnswerCache:
         self._bytes = 0
         self._version = -1
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+        self._asked: set[int] = set()
 
     def get(self, version: int, query_string: bytes) -> bytes | None:
         if version != self._version:
             self._version, self._bytes = version, 0
             self._kept.clear()
+            self._asked.clear()
         found = self._kept.get(query_string)
         if found is not None:
             self._kept.move_to_end(query_string)
@@ -167,6 +175,12 @@ class AnswerCache:
 
     def put(self, version: int, query_string: bytes, answer: bytes) -> None:
         if version != self._version or query_string in self._kept:
+            return
+        asked = hash(query_string)
+        if asked not in self._asked:
+            if len(self._asked) >= MOST_REMEMBERED:
+                self._asked.clear()
+            self._asked.add(asked)
             return
         self._kept[query_string] = answer
         self._bytes += len(query_string) + len(answer)

@@ -11,7 +11,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from api.directory.catalogue import plain_words
-from api.search.records import IndexedClinic
+from api.search.records import NamedClinic
 
 # What a word of the question counts for, by how it meets a word of the clinic. Only the pair
 # counts, never how common a word is: so a clinic's rank does not move while others come and go.
@@ -30,9 +30,11 @@ class TextIndex:
             "name": {}, "organization": {}, "city": {}, "director": {}, "registration": {},
         }  # fmt: skip
         self._vocabulary: dict[str, list[str]] = {}
+        self.rows = 0
+        """How many rows have been taken in: rows come in order, and may come late."""
 
-    def add(self, row: int, clinic: IndexedClinic) -> None:
-        """Takes a new row in."""
+    def add(self, row: int, clinic: NamedClinic) -> None:
+        """Takes the next row in."""
         self._add_words("name", clinic.name, row)
         self._add_words("city", clinic.city, row)
         if clinic.organization is not None:
@@ -42,6 +44,7 @@ class TextIndex:
             self._add_words("director", director.name, row)
             if director.registration is not None:
                 self._add_words("registration", director.registration.value, row)
+        self.rows = row + 1
 
     def _add_words(self, field: str, text: str, row: int) -> None:
         rows = self._rows[field]
@@ -53,17 +56,18 @@ class TextIndex:
             elif found[-1] != row:
                 found.append(row)
 
-    def move(self, new_row: NDArray[np.int32]) -> None:
-        """Follows a new order of the rows; `new_row` is -1 for a row that is gone."""
+    def move(self, new_row: NDArray[np.int32], rows: int) -> None:
+        """Follows a new order of all rows, `rows` of them; `new_row` is -1 for one that is gone."""
         for field, words in self._rows.items():
-            for word, rows in list(words.items()):
-                moved = new_row[np.frombuffer(rows, np.int32)]
+            for word, found in list(words.items()):
+                moved = new_row[np.frombuffer(found, np.int32)]
                 kept = moved[moved >= 0]
                 if len(kept):
                     words[word] = array("i", kept.tobytes())
                 else:
                     del words[word]
                     self._vocabulary.pop(field, None)
+        self.rows = rows
 
     def rows_with(self, field: str, text: str, size: int) -> NDArray[np.bool_]:
         """The rows whose field has every word of the text, written just so."""

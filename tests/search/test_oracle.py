@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, isnan
 from uuid import UUID
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from api.directory.schemas import ClinicProfile
 from api.search.cursor import Position
+from api.search.encoding import AT_HOME, match_of
 from api.search.filters import Filters, find_matches
 from api.search.index import SearchIndex
 from api.search.planner import Plan
-from api.search.ranking import Point, Ranking, Sort, answers_at_home
+from api.search.ranking import Point, Ranking, Sort
 from tests.search import oracle
 from tests.search.profiles import encoded, shipped_catalogue
 from tests.search.strategies import clinics, directories, filters, points, radii
@@ -51,15 +53,15 @@ def pages(
     after: Position | None = None
     while True:
         page = ranking.page(matches, point, radius_m, sort, after, limit, plan)
-        for at, row in enumerate(page.rows):
-            metres = None if page.distances is None else page.distances[at]
-            at_home = answers_at_home(matches.passes[row], metres, radius_m)
-            found.append((index.id_of(row).int, metres, at_home))
+        for row, metres in zip(page.rows.tolist(), page.metres.tolist(), strict=True):
+            match = match_of(metres, matches.passes[row], inf if radius_m is None else radius_m)
+            distance = None if isnan(metres) else metres
+            found.append((index.id_of(row).int, distance, match == AT_HOME))
         assert len(page.rows) == limit or not page.more
         if not page.more:
             assert page.total == len(found)
             return found
-        after = Position(page.ranks[-1], index.id_of(page.rows[-1]))
+        after = Position(page.ranks[-1], index.id_of(int(page.rows[-1])))
 
 
 @THOROUGH
@@ -128,10 +130,10 @@ def test_what_stays_is_on_one_page_exactly_while_others_come_and_go(
     while True:
         matches = find_matches(index, Filters(), "US-AZ")
         page = Ranking(index).page(matches, Point(*origin), None, Sort.DISTANCE, after, limit)
-        seen += [index.id_of(row).int for row in page.rows]
+        seen += [index.id_of(row).int for row in page.rows.tolist()]
         if not page.more:
             break
-        after = Position(page.ranks[-1], index.id_of(page.rows[-1]))
+        after = Position(page.ranks[-1], index.id_of(int(page.rows[-1])))
         seq += 1
         touched = data.draw(st.sampled_from([clinic.id.int for clinic in directory] + [200_000]))
         stable.discard(touched)

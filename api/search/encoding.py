@@ -1,0 +1,117 @@
+"""Writes the items of an answer straight from the summaries' bytes to the answer's."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.search.compiled import compiled
+from api.search.geometry import MILE_M
+
+Bytes = NDArray[np.uint8]
+
+
+def _text(text: bytes) -> Bytes:
+    return np.frombuffer(text, np.uint8)
+
+
+NO_MATCH, NEARBY, AT_HOME = 0, 1, 2
+_NULL, _NEARBY, _AT_HOME = _text(b"null"), _text(b'"nearby"'), _text(b'"at_home"')
+_MATCH = _text(b'{"match":')
+_NO_DISTANCE = _text(b',"distance":null')
+_M = _text(b',"distance":{"m":')
+_KM = _text(b',"km":')
+_MI = _text(b',"mi":')
+_CLINIC = _text(b',"clinic":')
+MOST_AROUND_A_SUMMARY = 128
+"""Bytes of an item that are not its summary, at most."""
+
+
+@compiled
+def write_items(
+    arena: Bytes,
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    metres: NDArray[np.float64],
+    passes: NDArray[np.uint8],
+    radius: float,
+    out: Bytes,
+) -> int:
+    """Writes the items of these rows, in order and with commas between, and returns the length.
+
+    `metres` is NaN where there is no distance. `out` has room for the summaries and
+    MOST_AROUND_A_SUMMARY more for each.
+    """
+    at = 0
+    for i in range(len(rows)):
+        if i:
+            out[at] = 44
+            at += 1
+        at = _put(out, at, _MATCH)
+        at = _put_match(out, at, match_of(metres[i], passes[rows[i]], radius))
+        if math.isnan(metres[i]):
+            at = _put(out, at, _NO_DISTANCE)
+        else:
+            at = _put_fixed(out, _put(out, at, _M), metres[i], 1)
+            at = _put_fixed(out, _put(out, at, _KM), metres[i] / 1000, 3)
+            at = _put_fixed(out, _put(out, at, _MI), metres[i] / MILE_M, 2)
+            out[at] = 125
+            at += 1
+        at = _put(out, at, _CLINIC)
+        start, length = starts[rows[i]], lengths[rows[i]]
+        for k in range(length):
+            out[at + k] = arena[start + k]
+        at += length
+        out[at] = 125
+        at += 1
+    return at
+
+
+@compiled
+def _put(out: Bytes, at: int, text: Bytes) -> int:
+    for i in range(len(text)):
+        out[at + i] = text[i]
+    return at + len(text)
+
+
+@compiled
+def match_of(metres: float, passes: np.uint8, radius: float) -> int:
+    """NO_MATCH where no place was asked from; AT_HOME when the site is out of reach, or gives
+    nothing of what is asked for; else NEARBY."""
+    if passes == 2 or metres > radius:
+        return AT_HOME
+    return NO_MATCH if math.isnan(metres) else NEARBY
+
+
+@compiled
+def _put_match(out: Bytes, at: int, match: int) -> int:
+    if match == NEARBY:
+        return _put(out, at, _NEARBY)
+    if match == AT_HOME:
+        return _put(out, at, _AT_HOME)
+    return _put(out, at, _NULL)
+
+
+@compiled
+def _put_fixed(out: Bytes, at: int, value: float, decimals: int) -> int:
+    """A number that is not negative, rounded to so many decimals, all of them written."""
+    scale = 1
+    for _ in range(decimals):
+        scale *= 10
+    scaled = int(value * scale + 0.5)
+    digits, bound = decimals + 1, scale * 10
+    while bound <= scaled:
+        digits += 1
+        bound *= 10
+    # One place more for the point, which stands before the last `decimals` digits.
+    end = at + digits + 1
+    for place in range(digits + 1):
+        if place == decimals:
+            out[end - 1 - place] = 46
+        else:
+            out[end - 1 - place] = 48 + scaled % 10
+            scaled //= 10
+    return end
