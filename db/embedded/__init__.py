@@ -146,6 +146,7 @@ class EmbeddedPostgres:
         return processes.settle(
             where.cluster,
             where.tag,
+            child=self._child,
             patience=START_SECONDS,
             given_up=self._stopping.is_set,
         )

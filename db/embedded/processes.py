@@ -109,13 +109,29 @@ def observe(cluster: Path, tag: str) -> State:
     return State.BUSY if server else State.DOWN
 
 
-def settle(cluster: Path, tag: str, *, patience: float, given_up: Callable[[], bool]) -> State:
-    """Wait while the server is busy; BUSY after `patience` seconds or when told to give up."""
+def settle(
+    cluster: Path,
+    tag: str,
+    *,
+    child: subprocess.Popen[bytes] | None,
+    patience: float,
+    given_up: Callable[[], bool],
+) -> State:
+    """Wait while the server, or `child` that becomes it, is busy; BUSY after `patience` seconds
+    or when told to give up."""
     deadline = time.monotonic() + patience
-    while (state := observe(cluster, tag)) is State.BUSY:
+    while (state := _observe_with(child, cluster, tag)) is State.BUSY:
         if given_up() or time.monotonic() > deadline:
             break
         time.sleep(_PROBE_SECONDS)
+    return state
+
+
+def _observe_with(child: subprocess.Popen[bytes] | None, cluster: Path, tag: str) -> State:
+    state = observe(cluster, tag)
+    if state is State.DOWN and child is not None and child.poll() is None:
+        # For a moment after it was started, the kernel shows no command line of a process.
+        return State.BUSY
     return state
 
 

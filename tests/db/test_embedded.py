@@ -371,6 +371,21 @@ def test_a_frozen_server_is_not_started_twice(open_folder: Path) -> None:
         assert server_pid(open_folder) == pid
 
 
+def test_a_server_just_started_is_not_down_for_want_of_a_command_line(tmp_path: Path) -> None:
+    """The kernel shows no command line yet when `Popen` returns; on a busy machine for a while."""
+
+    def settled(child: subprocess.Popen[bytes]) -> processes.State:
+        return processes.settle(tmp_path, "none", child=child, patience=0.1, given_up=lambda: False)
+
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        assert settled(child) is processes.State.BUSY
+    finally:
+        child.kill()
+    child.wait()
+    assert settled(child) is processes.State.DOWN
+
+
 def test_the_address_survives_odd_folder_names() -> None:
     assert dsn(Path("/a b/ü?&#")) == (
         "postgresql://clinicway@/clinicway?host=/a%20b/%C3%BC%3F%26%23&port=5432"
