@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from api.search import kernel
 from api.search.cursor import Position, read_cursor, write_cursor
 from api.search.encoding import MOST_AROUND_A_SUMMARY, write_items
-from api.search.filters import AT_HOME, Filters, MatchCache, Matches
+from api.search.filters import AT_HOME, Filters
 from api.search.geometry import MILE_M
 from api.search.index import SearchIndex
+from api.search.matches import MatchCache, Matches
 from api.search.place import Place
 from api.search.query import LARGEST_RADIUS_M, Question
 from api.search.ranking import Found, Point, Ranking, Sort
@@ -48,7 +49,7 @@ class Search:
         following = b"null"
         if found.more:
             last = Position(found.ranks[-1], self.index.id_of(int(found.rows[-1])))
-            cursor = write_cursor(self._cursor_key, question.fingerprint(), last)
+            cursor = write_cursor(self._cursor_key, question.fingerprint, question.asked.near, last)
             following = b'"%b"' % cursor.encode()
         suggestions = b"[]"
         if found.total == 0:
@@ -68,7 +69,9 @@ class Search:
         """The matches and the page asked for."""
         after = None
         if question.cursor is not None:
-            after = read_cursor(self._cursor_key, question.fingerprint(), question.cursor)
+            after = read_cursor(
+                self._cursor_key, question.fingerprint, question.asked.near, question.cursor
+            )
         matches = self._matches.find(question.filters, None if origin is None else origin.state)
         point = None if origin is None else Point(origin.lat, origin.lon)
         found = self._ranking.page(

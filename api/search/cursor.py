@@ -22,50 +22,34 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     id: UUID
 
 
-class _Cursor(msgspec.Struct, frozen=True, array_like=True):
-    question: bytes
-    position: Position
+_decode = msgspec.msgpack.Decoder(Position).decode
 
 
-_decoder = msgspec.msgpack.Decoder(_Cursor)
+def write_cursor(key: bytes, fingerprint: bytes, near: str | None, position: Position) -> str:
+    """A cursor for the next page of the question with this fingerprint, asked from this place."""
+    body = msgspec.msgpack.encode(position)
+    signed = _sign(key, fingerprint, near, body) + body
+    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
 
 
-def write_cursor(key: bytes, question: bytes, position: Position) -> str:
-    """A cursor for the next page of a question (16 bytes that stand for its parameters)."""
-    body = msgspec.msgpack.encode(_Cursor(question, position))
-    return _text_of(_sign(key, body) + body)
-
-
-def read_cursor(key: bytes, question: bytes, cursor: str) -> Position:
+def read_cursor(key: bytes, fingerprint: bytes, near: str | None, cursor: str) -> Position:
     """The position in a cursor. Raises `InvalidParameter` for one that was not given out here,
     was changed, or belongs to another question."""
-    raw = _bytes_of(cursor)
-    signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
-    if not hmac.compare_digest(signature, _sign(key, body)):
-        raise InvalidParameter.named(
-            "cursor", "take it unchanged from 'next' of an answer, or leave it out to start again"
-        )
-    found = _decoder.decode(body)
-    if found.question != question:
-        raise InvalidParameter.named(
-            "cursor", "it belongs to another search: keep every other parameter the same"
-        )
-    return found.position
-
-
-def _text_of(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _bytes_of(text: str) -> bytes:
-    """What a text stands for; nothing when it is not the one text that does."""
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        return b""
-    # The decoder is lenient with padding and with the last letter's spare bits.
-    return raw if _text_of(raw) == text else b""
+        raw = b""
+    signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
+    if not hmac.compare_digest(signature, _sign(key, fingerprint, near, body)):
+        raise InvalidParameter.named(
+            "cursor",
+            "take it unchanged from 'next' of an answer, and keep every other parameter the same",
+        )
+    return _decode(body)
 
 
-def _sign(key: bytes, body: bytes) -> bytes:
-    return hmac.digest(key, body, sha256)[:SIGNATURE_BYTES]
+def _sign(key: bytes, fingerprint: bytes, near: str | None, body: bytes) -> bytes:
+    place = b"" if near is None else near.encode()
+    # The length keeps the place and the body apart.
+    message = b"%b%d:%b%b" % (fingerprint, len(place), place, body)
+    return hmac.digest(key, message, sha256)[:SIGNATURE_BYTES]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from datetime import datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
@@ -20,7 +19,6 @@ PRESENT = np.uint8(1)
 """The clinic answers by care at its site, at least in part."""
 AT_HOME = np.uint8(2)
 """The clinic answers by care at home alone, and may give it where the asker lives."""
-EITHER = np.uint8(3)
 
 AnyOf = frozenset[str]
 Terms = tuple[AnyOf, ...]
@@ -28,8 +26,6 @@ Terms = tuple[AnyOf, ...]
 
 HOME = Setting.AT_HOME.value
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-FEW = 4096
-"""Up to so many matches, going through them all is cheaper than walking the map."""
 
 
 class TextUnit(msgspec.Struct, frozen=True):
@@ -59,73 +55,19 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """West, south, east, north in degrees; west > east crosses the antimeridian."""
 
 
-class Matches(msgspec.Struct, frozen=True, kw_only=True):
-    """The clinics that answer, for one asker's state.
+def ways_to_answer(
+    index: SearchIndex, filters: Filters, clinics: NDArray[np.bool_], asker_state: str | None
+) -> NDArray[np.uint8]:
+    """For each row the bits PRESENT and AT_HOME, 0 for a clinic that does not answer.
 
-    `passes` (one byte a row) has the bits PRESENT and AT_HOME; `rows` are the rows with either,
-    None when there are more than FEW; `home_rows` those with AT_HOME and a point; `scores` (one a
-    row) only with `q`; `counts` keeps facets.
+    `clinics` are the rows that pass `clinic_filters`. An at-home offering counts only where its
+    coverage has the asker's state; with the state not known (no place asked for, or one outside
+    every state) it counts as care at the site.
     """
-
-    passes: NDArray[np.uint8]
-    count: int
-    placed: int
-    """How many of them have a point."""
-    rows: NDArray[np.int32] | None
-    home_rows: NDArray[np.int32]
-    scores: NDArray[np.float32] | None
-    counts: dict[bytes, NDArray[np.int64]] = {}
-
-
-class MatchCache:
-    """Matches of one directory version, so that asking again from elsewhere costs nothing."""
-
-    def __init__(self, index: SearchIndex, most: int = 64) -> None:
-        self._index = index
-        self._most = most
-        self._version = -1
-        self._kept: OrderedDict[tuple[Filters, str | None], Matches] = OrderedDict()
-
-    def find(self, filters: Filters, asker_state: str | None) -> Matches:
-        if self._version != self._index.version:
-            self._kept.clear()
-            self._version = self._index.version
-        key = (filters, asker_state)
-        found = self._kept.get(key)
-        if found is None:
-            found = self._kept[key] = find_matches(self._index, filters, asker_state)
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        else:
-            self._kept.move_to_end(key)
-        return found
-
-
-def find_matches(index: SearchIndex, filters: Filters, asker_state: str | None) -> Matches:
-    """Goes through the columns once a filter.
-
-    An at-home offering counts only where its coverage has the asker's state; with the state not
-    known (no place asked for, or one outside every state) it counts as care at the site.
-    """
-    size = index.size
-    clinic = index.alive[:size] & _clinic_filters(index, filters)
-    scores = None
-    if filters.q:
-        scores = _text_scores(index, filters.q)
-        clinic &= scores > 0
     present, at_home = _ways(index, filters, asker_state)
-    passes = np.where(clinic & present, PRESENT, np.uint8(0))
-    passes |= np.where(clinic & at_home, AT_HOME, np.uint8(0))
-    rows = np.flatnonzero(passes).astype(np.int32)
-    placed = ~np.isnan(index.points[rows, 0])
-    return Matches(
-        passes=passes,
-        count=len(rows),
-        placed=int(np.count_nonzero(placed)),
-        rows=rows if len(rows) <= FEW else None,
-        home_rows=rows[(passes[rows] & AT_HOME).astype(bool) & placed],
-        scores=scores,
-    )
+    ways = np.where(clinics & present, PRESENT, np.uint8(0))
+    ways |= np.where(clinics & at_home, AT_HOME, np.uint8(0))
+    return ways
 
 
 def _ways(
@@ -182,9 +124,10 @@ def _offering_bits(index: SearchIndex) -> NDArray[np.uint64]:
     return index.offering_bits[: index.offerings]
 
 
-def _clinic_filters(index: SearchIndex, filters: Filters) -> NDArray[np.bool_]:
+def clinic_filters(index: SearchIndex, filters: Filters) -> NDArray[np.bool_]:
+    """The live rows that pass every filter on the clinic itself, `q` apart."""
     size = index.size
-    hit = np.ones(size, np.bool_)
+    hit = index.alive[:size].copy()
     for field in ("state", "payer", "language", "accepting"):
         for codes in getattr(filters, field):
             hit &= any_of(index.clinic_bits[:size], index.clinic_space.mask(field, codes))
@@ -213,7 +156,7 @@ def _inside(
     return across & (lat >= south) & (lat <= north)
 
 
-def _text_scores(index: SearchIndex, units: tuple[TextUnit, ...]) -> NDArray[np.float32]:
+def text_scores(index: SearchIndex, units: tuple[TextUnit, ...]) -> NDArray[np.float32]:
     """The sum over the units; 0 for a row that does not answer to each of them."""
     size = index.size
     total = np.zeros(size, np.float32)

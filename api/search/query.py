@@ -178,7 +178,8 @@ DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(Search
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """A search, understood. `radius_m` is None for `any`."""
+    """A search, understood. `radius_m` is None for `any`; `fingerprint` (16 bytes) stands for all
+    that is asked but the place and what may differ from page to page."""
 
     asked: SearchParameters
     radius_m: float | None
@@ -187,16 +188,12 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     cursor: str | None
     facets: tuple[str, ...]
+    fingerprint: bytes
 
     def near(self, place: str) -> Question:
         """The same asked from another place."""
         asked = msgspec.structs.replace(self.asked, near=place)
         return msgspec.structs.replace(self, asked=asked)
-
-    def fingerprint(self) -> bytes:
-        """16 bytes that are the same for every page of this search, and for no other search."""
-        same = msgspec.structs.replace(self.asked, cursor=None, limit=1, facets="none")
-        return blake2b(msgspec.msgpack.encode(same), digest_size=16).digest()
 
     def pairs(self) -> list[tuple[str, str]]:
         """The parameters as they were asked, in the order of the contract."""
@@ -246,6 +243,7 @@ class _Reader:
             limit=asked.limit,
             cursor=asked.cursor,
             facets=self._facets(),
+            fingerprint=_fingerprint(asked),
         )
 
     def _radius(self) -> float | None:
@@ -423,3 +421,8 @@ def _is_language(code: str) -> bool:
 
 def _list_of(codes: Sequence[str] | frozenset[str] | type[Setting] | type[Accepting]) -> str:
     return "one or more of " + ", ".join(sorted(str(code) for code in codes))
+
+
+def _fingerprint(asked: SearchParameters) -> bytes:
+    same = msgspec.structs.replace(asked, near=None, cursor=None, limit=1, facets="none")
+    return blake2b(msgspec.msgpack.encode(same), digest_size=16).digest()

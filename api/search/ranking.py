@@ -17,13 +17,13 @@ from api.directory.catalogue import plain_words
 from api.search import kernel
 from api.search.bits import WORD
 from api.search.cursor import Position
-from api.search.filters import Matches
 from api.search.geometry import (
     longest_chord,
     point_in_space,
     shortest_chord,
 )
 from api.search.index import SearchIndex, name_key
+from api.search.matches import Matches
 from api.search.planner import Plan, choose_plan, first_reach_m
 
 FARTHEST_REACH_M = 19_000_000.0

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from api.directory.schemas import ClinicProfile
 from api.search.cursor import Position
 from api.search.encoding import AT_HOME, match_of
-from api.search.filters import Filters, find_matches
+from api.search.filters import Filters
 from api.search.index import SearchIndex
+from api.search.matches import MatchCache
 from api.search.planner import Plan
 from api.search.ranking import Point, Ranking, Sort
 from tests.search import oracle
@@ -47,7 +48,7 @@ def pages(
     plan: Plan | None = None,
 ) -> list[tuple[int, float | None, bool]]:
     """All pages put together: (clinic number, distance, at home)."""
-    matches = find_matches(index, wanted, state)
+    matches = MatchCache(index).find(wanted, state)
     ranking = Ranking(index)
     found: list[tuple[int, float | None, bool]] = []
     after: Position | None = None
@@ -128,7 +129,7 @@ def test_what_stays_is_on_one_page_exactly_while_others_come_and_go(
     after: Position | None = None
     seq = len(directory)
     while True:
-        matches = find_matches(index, Filters(), "US-AZ")
+        matches = MatchCache(index).find(Filters(), "US-AZ")
         page = Ranking(index).page(matches, Point(*origin), None, Sort.DISTANCE, after, limit)
         seen += [index.id_of(row).int for row in page.rows.tolist()]
         if not page.more:
