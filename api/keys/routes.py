@@ -121,13 +121,15 @@ async def list_all(request: Request[Any, Any, State], state: State) -> KeyPage:
     secret, question = services.keyring.active(Purpose.CURSOR)[1], _question(query)
     before = None
     if query.cursor is not None:
-        before = read_cursor(secret, question, query.cursor).id.hex
+        before = read_cursor(secret, question, None, query.cursor).id.hex
     now = services.clock.now()
     async with services.database.acquire() as conn:
         rows, last = await list_keys(
             conn, now=now, ended=query.ended, before=before, limit=query.limit
         )
-    following = None if last is None else write_cursor(secret, question, Position("", UUID(last)))
+    following = (
+        None if last is None else write_cursor(secret, question, None, Position("", UUID(last)))
+    )
     return KeyPage(items=[Key.from_row(row, now) for row in rows], next=following)
 
 

@@ -28,17 +28,13 @@ _decode = msgspec.msgpack.Decoder(Position).decode
 def write_cursor(key: bytes, fingerprint: bytes, near: str | None, position: Position) -> str:
     """A cursor for the next page of the question with this fingerprint, asked from this place."""
     body = msgspec.msgpack.encode(position)
-    signed = _sign(key, fingerprint, near, body) + body
-    return base64.urlsafe_b64encode(signed).rstrip(b"=").decode()
+    return _text_of(_sign(key, fingerprint, near, body) + body)
 
 
 def read_cursor(key: bytes, fingerprint: bytes, near: str | None, cursor: str) -> Position:
     """The position in a cursor. Raises `InvalidParameter` for one that was not given out here,
     was changed, or belongs to another question."""
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raw = b""
+    raw = _bytes_of(cursor)
     signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
     if not hmac.compare_digest(signature, _sign(key, fingerprint, near, body)):
         raise InvalidParameter.named(
@@ -46,6 +42,20 @@ def read_cursor(key: bytes, fingerprint: bytes, near: str | None, cursor: str) -
             "take it unchanged from 'next' of an answer, and keep every other parameter the same",
         )
     return _decode(body)
+
+
+def _text_of(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _bytes_of(text: str) -> bytes:
+    """What a text stands for; nothing when it is not the one text that does."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+    # The decoder is lenient with padding and with the last letter's spare bits.
+    return raw if _text_of(raw) == text else b""
 
 
 def _sign(key: bytes, fingerprint: bytes, near: str | None, body: bytes) -> bytes:
