@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
@@ -151,6 +152,9 @@ async def _follow(state: State, settled: asyncio.Event) -> None:
         await follower.first_try.wait()
         settled.set()
         await follower.loaded.wait()
+        # What is loaded stays: the collector need not look through it again and again.
+        gc.collect()
+        gc.freeze()
         state.doors.opened.set()
         settled.set()
         tasks.create_task(run_claim_expiry(DirectoryServices(state)))

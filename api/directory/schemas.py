@@ -23,10 +23,16 @@ Text = Annotated[
 LongText = Annotated[
     str, Meta(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$(?!\n)")
 ]
-Slug = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$(?!\n)")]
+Slug = Annotated[
+    str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$(?!\n)")
+]
 StateCode = Annotated[
     str,
-    Meta(pattern=r"^[A-Z]{2}-[A-Z]{2,3}$(?!\n)", description="ISO 3166-2", examples=["US-AZ", "GB-ENG"]),
+    Meta(
+        pattern=r"^[A-Z]{2}-[A-Z]{2,3}$(?!\n)",
+        description="ISO 3166-2",
+        examples=["US-AZ", "GB-ENG"],
+    ),
 ]
 LanguageTag = Annotated[
     str, Meta(max_length=35, description="BCP 47 language tag", examples=["en", "es", "ase"])
@@ -51,7 +57,9 @@ class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class AddressWrite(_Written):
     city: Text
     state: StateCode
-    country: Annotated[str, Meta(pattern=r"^(US|GB)$(?!\n)", description="ISO 3166-1", examples=["US"])]
+    country: Annotated[
+        str, Meta(pattern=r"^(US|GB)$(?!\n)", description="ISO 3166-1", examples=["US"])
+    ]
     line1: Text | None = None
     line2: Text | None = None
     postal_code: Annotated[str, Meta(min_length=2, max_length=12)] | None = None
@@ -64,7 +72,8 @@ class LocationWrite(_Written):
 
 class RegistrationWrite(_Written):
     system: Annotated[
-        str, Meta(pattern=r"^(npi|gmc|state_licence)$(?!\n)", description="npi, gmc or state_licence")
+        str,
+        Meta(pattern=r"^(npi|gmc|state_licence)$(?!\n)", description="npi, gmc or state_licence"),
     ]
     value: Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9-]+$(?!\n)")]
 
@@ -87,7 +96,9 @@ class ProtocolWrite(_Written):
 class PriceWrite(_Written):
     amount: Amount
     currency: Annotated[str, Meta(pattern=r"^(USD|GBP)$(?!\n)", examples=["USD"])]
-    per: Annotated[str, Meta(pattern=r"^(session|course|month)$(?!\n)", examples=["session"])] = "session"
+    per: Annotated[str, Meta(pattern=r"^(session|course|month)$(?!\n)", examples=["session"])] = (
+        "session"
+    )
 
 
 class OfferingWrite(_Written):

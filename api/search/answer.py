@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from api.search import kernel
+from api.search.bits import count_bits
 from api.search.cursor import Position, read_cursor, write_cursor
 from api.search.encoding import MOST_AROUND_A_SUMMARY, write_items
 from api.search.filters import AT_HOME, Filters
@@ -75,8 +75,9 @@ class Search:
         matches = self._matches.find(question.filters, None if origin is None else origin.state)
         point = None if origin is None else Point(origin.lat, origin.lon)
         found = self._ranking.page(
-            matches, point, question.radius_m, question.sort, after, question.limit
-        )
+            matches, point, question.radius_m, question.sort, after, question.limit,
+            self._codes_of(question.facets).places,
+        )  # fmt: skip
         return matches, found
 
     def _items(self, matches: Matches, found: Found, radius_m: float | None) -> memoryview:
@@ -125,11 +126,12 @@ class Search:
     ) -> NDArray[np.int64]:
         if found.near is None:
             return self._kept_counts(b"all", places, matches, NOTHING)
+        if found.counts is None:
+            return self._count(places, found.near, matches)
         if not found.and_home:
-            return self._count(places, found.near, matches, NOTHING)
+            return found.counts
         # Who treats at home is counted once for all who ask; the others in reach come on top.
-        counts = self._count(places, found.near, matches, AT_HOME)
-        return counts + self._kept_counts(b"home", places, matches, AT_HOME)
+        return found.counts + self._kept_counts(b"home", places, matches, AT_HOME)
 
     def _kept_counts(
         self, which: bytes, places: NDArray[np.int32], matches: Matches, ways: np.uint8
@@ -141,20 +143,14 @@ class Search:
             if not ways:
                 rows = np.flatnonzero(matches.passes).astype(np.int32)
                 rows = rows[~np.isnan(self.index.points[rows, 0])]
-            counts = matches.counts[key] = self._count(places, rows, matches, NOTHING)
+            counts = matches.counts[key] = self._count(places, rows, matches)
         return counts
 
     def _count(
-        self,
-        places: NDArray[np.int32],
-        rows: NDArray[np.int32],
-        matches: Matches,
-        leave_out: np.uint8,
+        self, places: NDArray[np.int32], rows: NDArray[np.int32], matches: Matches
     ) -> NDArray[np.int64]:
         counts = np.zeros(len(places), np.int64)
-        kernel.count_bits(
-            self.index.clinic_bits, rows, len(rows), matches.passes, leave_out, places, counts
-        )
+        count_bits(self.index.clinic_bits, rows, len(rows), matches.passes, NOTHING, places, counts)
         return counts
 
     def _suggestions(self, question: Question, origin: Place | None) -> Iterator[Suggestion]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from api.search.compiled import compiled
+
 WORD = 64
 
 
@@ -61,3 +63,27 @@ def any_of(bits: NDArray[np.uint64], mask: NDArray[np.uint64]) -> NDArray[np.boo
     for word in np.flatnonzero(mask):
         hit |= (bits[:, word] & mask[word]) != 0
     return hit
+
+
+@compiled
+def count_bits(
+    bits: NDArray[np.uint64],
+    rows: NDArray[np.int32],
+    count: int,
+    passes: NDArray[np.uint8],
+    leave_out: np.uint8,
+    places: NDArray[np.int32],
+    out: NDArray[np.int64],
+) -> None:
+    """Adds to `out` how many of the rows have each bit (word * 64 + bit) of `places`.
+
+    Rows whose `passes` has a bit of `leave_out` are not counted.
+    """
+    for k in range(len(places)):
+        word, shift = places[k] >> 6, np.uint64(places[k] & 63)
+        having = 0
+        for i in range(count):
+            row = rows[i]
+            counted = np.uint64((passes[row] & leave_out) == 0)
+            having += np.int64((bits[row, word] >> shift) & counted)
+        out[k] += having

@@ -51,7 +51,7 @@ def write_items(
             out[at] = 44
             at += 1
         at = _put(out, at, _MATCH)
-        at = _put_match(out, at, match_of(metres[i], passes[rows[i]], radius))
+        at = _put_match(out, at, match_of(metres[i], int(passes[rows[i]]), radius))
         if math.isnan(metres[i]):
             at = _put(out, at, _NO_DISTANCE)
         else:
@@ -61,7 +61,7 @@ def write_items(
             out[at] = 125
             at += 1
         at = _put(out, at, _CLINIC)
-        start, length = starts[rows[i]], lengths[rows[i]]
+        start, length = int(starts[rows[i]]), int(lengths[rows[i]])
         for k in range(length):
             out[at + k] = arena[start + k]
         at += length
@@ -78,7 +78,7 @@ def _put(out: Bytes, at: int, text: Bytes) -> int:
 
 
 @compiled
-def match_of(metres: float, passes: np.uint8, radius: float) -> int:
+def match_of(metres: float, passes: int, radius: float) -> int:
     """NO_MATCH where no place was asked from; AT_HOME when the site is out of reach, or gives
     nothing of what is asked for; else NEARBY."""
     if passes == 2 or metres > radius:

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from api.directory.catalogue import Catalogue
+from api.logs import described
 from api.search.index import SearchIndex
 from db.errors import DatabaseError
 from db.listen import Listener
@@ -45,6 +46,7 @@ class Follower:
         self._poll_seconds = poll_seconds
         self._wake = asyncio.Event()
         self._moved_on = asyncio.Condition()
+        self._newest: ChangeRow | None = None
         self._listener = Listener(
             dsn, CHANNEL, on_payload=lambda _: self._wake.set(), on_connected=self._wake.set
         )
@@ -70,24 +72,38 @@ class Follower:
             await self._moved_on.wait_for(lambda: self.index.version >= seq)
 
     async def _follow(self) -> None:
+        log = structlog.get_logger("api.search.follower")
+        sound = False
         while True:
             self._wake.clear()
             try:
-                if not self.loaded.is_set():
+                if not sound:
                     await self.load()
+                    sound = True
                 await self.catch_up()
                 self.in_touch = True
             except DatabaseError as error:
                 if self.in_touch or not self.loaded.is_set():
-                    structlog.get_logger("api.search.follower").warning(
+                    log.warning(
                         "log out of reach", sqlstate=error.sqlstate, version=self.index.version
                     )
-                self.in_touch = False
-                self.first_try.set()
-                await asyncio.sleep(RETRY_SECONDS)
+                await self._pause()
+            except Exception as error:
+                # A fault of ours. If it ended this task, searches would be answered from an ever
+                # older directory and nobody would know; and half a change may have been applied.
+                log.error(  # noqa: TRY400 (a traceback's text can carry what was written)
+                    "log not followed", version=self.index.version, **described(error)
+                )
+                sound = False
+                await self._pause()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
                     await self._wake.wait()
+
+    async def _pause(self) -> None:
+        self.in_touch = False
+        self.first_try.set()
+        await asyncio.sleep(RETRY_SECONDS)
 
     async def _read_words(self) -> None:
         """Reads the words of what was written lately, a few milliseconds at a time."""
@@ -101,6 +117,7 @@ class Follower:
             self._catalogue.fill(await catalogue_entries(conn))
             index = SearchIndex(self._catalogue.ancestors)
             version = await newest_change(conn)
+            newest = await changes_after(conn, version - 1, 1)
             last: UUID | None = None
             while batch := await live_profiles(conn, last, BATCH):
                 index.load([row.profile.encode() for row in batch])
@@ -108,6 +125,7 @@ class Follower:
             for row in await redirects(conn):
                 index.redirect(row.clinic_id, row.slug, row.merged_into)
         index.finish_loading(version)
+        self._newest = newest[0] if newest else None
         await self._publish(index)
         self.loaded.set()
         self.first_try.set()
@@ -115,18 +133,18 @@ class Follower:
     async def catch_up(self) -> None:
         """Applies all that the log has beyond the index's version."""
         while True:
+            version = self.index.version
             async with self._database.acquire() as conn:
-                changes = await changes_after(conn, self.index.version, BATCH)
-                newest = await newest_change(conn) if not changes else changes[-1].seq
-            if newest < self.index.version or (
-                changes and changes[0].seq != self.index.version + 1
-            ):
-                # The log has been put back to an earlier state, or cut: what is here is not true.
+                changes = await changes_after(conn, version - 1, BATCH + 1)
+            # A database that was restored, or whose replica took over, may have lost the end of
+            # the log and given its numbers to other changes: what is here is not true then.
+            if version > 0 and (not changes or changes.pop(0) != self._newest):
                 await self.load()
                 return
             for change in changes:
                 apply(self.index, change)
             if changes:
+                self._newest = changes[-1]
                 await self._publish(self.index)
             if len(changes) < BATCH:
                 return

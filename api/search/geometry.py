@@ -47,16 +47,6 @@ def to_space(lat: NDArray[np.float64], lon: NDArray[np.float64]) -> NDArray[np.f
     )
 
 
-def point_in_space(lat: float, lon: float) -> tuple[float, float, float]:
-    """As `to_space` for one point, without the cost of arrays."""
-    phi, lam = math.radians(lat), math.radians(lon)
-    eccentricity2 = FLATTENING * (2 - FLATTENING)
-    normal = SEMI_MAJOR_M / math.sqrt(1 - eccentricity2 * math.sin(phi) ** 2)
-    across = normal * math.cos(phi)
-    height = normal * (1 - eccentricity2) * math.sin(phi)
-    return across * math.cos(lam), across * math.sin(lam), height
-
-
 def longest_chord(distance_m: float) -> float:
     """No point within this geodesic distance has a chord longer than this, in metres."""
     angle = min(distance_m / (2 * WIDEST_RADIUS_M), math.pi / 2)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from api.directory.catalogue import plain_words
 from api.search.arena import Arena
 from api.search.bits import WORD, BitSpace, split
+from api.search.geodesic import prepare_all
 from api.search.geometry import boxes, spatial_order, to_space
-from api.search.kernel import BOXES_PER_GROUP, ROWS_PER_BOX, prepare_all
+from api.search.kernel import BOXES_PER_GROUP, ROWS_PER_BOX
 from api.search.lookup import Lookup, hash_of
 from api.search.records import (
     IndexedClinic,
@@ -257,7 +258,7 @@ class SearchIndex:
             )
             if offering.setting == Setting.AT_HOME:
                 pattern |= space.pattern("coverage", offering.coverage)
-            if self.offerings == len(self.offering_row):
+            if self.offerings == len(self.offering_bits):
                 self.offering_row = _twice(self.offering_row)
                 self.offering_bits = _twice(self.offering_bits)
             self.offering_bits = _wide_enough(self.offering_bits, space.words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -19,6 +20,10 @@ NEAR_M: Final = 2_000.0
 COAST_M: Final = 25_000.0
 # On land with a time zone of ours, the nearest postal point may be this far: Alaska.
 LAND_M: Final = 300_000.0
+CELLS_A_DEGREE: Final = 4
+MARGIN: Final = 0.05
+"""Degrees: what is looked at around a cell, and the distance of the points looked at in it."""
+MOST_CELLS: Final = 20_000
 
 
 class Jurisdictions:
@@ -44,9 +49,35 @@ class Jurisdictions:
         self._rows = array("i", order.tolist())
         self._codes = [region.code for region in regions]
         self._timezones = frozenset(timezones)
+        self._sure: dict[tuple[int, int], str | None] = {}
 
     def state_at(self, lat: float, lon: float) -> str | None:
         """ISO 3166-2 code, or None outside the United States and the United Kingdom."""
+        cell = (math.floor(lat * CELLS_A_DEGREE), math.floor(lon * CELLS_A_DEGREE))
+        if cell not in self._sure:
+            if len(self._sure) >= MOST_CELLS:
+                self._sure.clear()
+            self._sure[cell] = self._sure_of(*cell)
+        return self._sure[cell] or self._looked_up(lat, lon)
+
+    def _sure_of(self, row: int, column: int) -> str | None:
+        """The state that a cell lies in the midst of, by the outlines and by every postal point in
+        it and around it; None for a cell near a border or a coast. Most questions come from the
+        midst of a state, and are then answered by one look into a dict."""
+        south, west = row / CELLS_A_DEGREE - MARGIN, column / CELLS_A_DEGREE - MARGIN
+        steps = [step * MARGIN for step in range(round(1 / CELLS_A_DEGREE / MARGIN) + 3)]
+        found = {
+            self.outlines.region_at(south + up, west + right) for up in steps for right in steps
+        }
+        if len(found) > 1:
+            return None
+        first, last = np.searchsorted(self._lats, (south, south + steps[-1]))
+        lons = self._lons[first:last]
+        within = np.flatnonzero((lons >= west) & (lons <= west + steps[-1])) + first
+        found |= {self._codes[self._owners[at]] for at in within.tolist()}
+        return found.pop() if len(found) == 1 else None
+
+    def _looked_up(self, lat: float, lon: float) -> str | None:
         inside = self.outlines.region_at(lat, lon)
         if inside is not None:
             return self._owner(lat, lon, NEAR_M) or inside

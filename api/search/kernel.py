@@ -12,14 +12,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from api.search.bits import count_bits
 from api.search.compiled import compiled
-from api.search.geometry import (
-    FLATTENING,
-    SEMI_MAJOR_M,
-    SLACK_M,
-    TIGHTEST_RADIUS_M,
-    WIDEST_RADIUS_M,
-)
+from api.search.geodesic import geodesic, in_space, prepared
+from api.search.geometry import SLACK_M, TIGHTEST_RADIUS_M, WIDEST_RADIUS_M
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
@@ -27,78 +23,7 @@ Words = NDArray[np.uint64]
 
 ROWS_PER_BOX = 32
 BOXES_PER_GROUP = 32
-SEMI_MINOR_M = SEMI_MAJOR_M * (1 - FLATTENING)
 AT_HOME_BIT = np.uint8(2)
-NEARLY_ANTIPODAL = 3.05
-"""Radians: beyond this the iteration below may not converge, and the caller decides."""
-
-
-@compiled
-def prepared(lat: float, lon: float) -> tuple[float, float, float]:
-    """A point in degrees as `geodesic` takes it: sine and cosine of the reduced latitude, and the
-    longitude in radians."""
-    phi = math.radians(lat)
-    reduced = math.atan2((1 - FLATTENING) * math.sin(phi), math.cos(phi))
-    return math.sin(reduced), math.cos(reduced), math.radians(lon)
-
-
-@compiled
-def prepare_all(points: Floats, out: Floats) -> None:
-    """Fills `out` (n, 3) with the prepared points of `points` (n, 2), in degrees."""
-    for i in range(len(points)):
-        out[i, 0], out[i, 1], out[i, 2] = prepared(points[i, 0], points[i, 1])
-
-
-@compiled
-def geodesic_between(lat1: float, lon1: float, lat2: float, lon2: float) -> float:
-    """Metres between two points in degrees on WGS 84; NaN when they are nearly antipodal."""
-    there = prepared(lat2, lon2)
-    return geodesic(prepared(lat1, lon1), there[0], there[1], there[2])
-
-
-@compiled
-def geodesic(here: tuple[float, float, float], sin_u2: float, cos_u2: float, lon2: float) -> float:
-    """Metres between two prepared points on WGS 84; NaN when they are nearly antipodal.
-
-    T. Vincenty, "Direct and inverse solutions of geodesics on the ellipsoid with application of
-    nested equations", Survey Review 23 (1975), inverse formula; good to 0.5 mm.
-    """
-    sin_u1, cos_u1, lon1 = here
-    difference = lon2 - lon1
-    if difference > math.pi:
-        difference -= 2 * math.pi
-    elif difference < -math.pi:
-        difference += 2 * math.pi
-    lam = difference
-    for _ in range(60):
-        sin_lam, cos_lam = math.sin(lam), math.cos(lam)
-        east, north = cos_u2 * sin_lam, cos_u1 * sin_u2 - sin_u1 * cos_u2 * cos_lam
-        sin_sigma = math.sqrt(east * east + north * north)
-        cos_sigma = sin_u1 * sin_u2 + cos_u1 * cos_u2 * cos_lam
-        if sin_sigma == 0.0:
-            return 0.0 if cos_sigma > 0 else math.nan
-        sigma = math.atan2(sin_sigma, cos_sigma)
-        if sigma > NEARLY_ANTIPODAL:
-            return math.nan
-        sin_alpha = cos_u1 * cos_u2 * sin_lam / sin_sigma
-        cos2_alpha = 1 - sin_alpha * sin_alpha
-        # On the equator cos²α is 0 and the middle latitude has no meaning.
-        cos_2m = cos_sigma - 2 * sin_u1 * sin_u2 / cos2_alpha if cos2_alpha > 1e-15 else 0.0
-        c = FLATTENING / 16 * cos2_alpha * (4 + FLATTENING * (4 - 3 * cos2_alpha))
-        before = lam
-        lam = difference + (1 - c) * FLATTENING * sin_alpha * (
-            sigma + c * sin_sigma * (cos_2m + c * cos_sigma * (2 * cos_2m * cos_2m - 1))
-        )
-        if abs(lam - before) < 1e-12:
-            break
-    else:
-        return math.nan
-    u_2 = cos2_alpha * (SEMI_MAJOR_M**2 / SEMI_MINOR_M**2 - 1)
-    a = 1 + u_2 / 16384 * (4096 + u_2 * (-768 + u_2 * (320 - 175 * u_2)))
-    b = u_2 / 1024 * (256 + u_2 * (-128 + u_2 * (74 - 47 * u_2)))
-    outer = b / 6 * cos_2m * (4 * sin_sigma * sin_sigma - 3) * (4 * cos_2m * cos_2m - 3)
-    inner = cos_sigma * (2 * cos_2m * cos_2m - 1)
-    return SEMI_MINOR_M * a * (sigma - b * sin_sigma * (cos_2m + b / 4 * (inner - outer)))
 
 
 @compiled
@@ -142,8 +67,63 @@ def collect(
         found = _cut(ready, here, radius, chords[0], True, rows, chords2, 0, found)
     at_home = 0
     for i in range(found):
-        at_home += (passes[rows[i]] & AT_HOME_BIT) >> 1
+        at_home += int(passes[rows[i]] & AT_HOME_BIT) >> 1
     return found, at_home
+
+
+@compiled
+def near_page(
+    columns: tuple[Floats, Floats],
+    boxes: tuple[Floats, Floats],
+    in_boxes: int,
+    ids: Words,
+    bits: Words,
+    passes: NDArray[np.uint8],
+    chosen: Rows,
+    scan: bool,
+    origin: tuple[float, float],
+    radius: float,
+    chords: tuple[float, float],
+    after: tuple[float, np.uint64, np.uint64],
+    home_rows: int,
+    places: Rows,
+    counts: NDArray[np.int64],
+    work: tuple[Rows, Floats, Rows, Floats, Rows],
+    page_rows: Rows,
+    page_m: Floats,
+) -> tuple[int, int, int, int, int]:
+    """The commonest search in one call: what `collect`, `count_bits` and `nearest` do in turn.
+
+    `counts` leaves out who treats at home if any of the `home_rows` such clinics lies beyond the
+    radius. The first of the nearest go to `page_rows` and `page_m`, as many as fit. Returns how
+    many were found, how many of those treat at home, how many nearest there are (one more than
+    fit, when there are more), how many were measured, and how many are nearly antipodal.
+    """
+    rows, chords2, near_rows, near_m, order = work
+    here = prepared(origin[0], origin[1])
+    centre = in_space(origin[0], origin[1])
+    found, at_home = collect(
+        columns, boxes, in_boxes, passes, chosen, scan, here, centre, radius, chords, rows, chords2
+    )
+    leave_out = AT_HOME_BIT if home_rows > at_home else np.uint8(0)
+    count_bits(bits, rows, found, passes, leave_out, places, counts)
+    size, measured, undecided = nearest(
+        columns,
+        ids,
+        here,
+        after,
+        len(page_rows) + 1,
+        rows,
+        chords2,
+        found,
+        near_rows,
+        near_m,
+        order,
+    )
+    for i in range(min(size, len(page_rows))):
+        page_rows[i] = near_rows[order[i]]
+        page_m[i] = near_m[order[i]]
+    return found, at_home, size, measured, undecided
 
 
 @compiled
@@ -415,25 +395,3 @@ def _follows(
     if high != other_high:
         return bool(high > other_high)
     return bool(low > other_low)
-
-
-@compiled
-def count_bits(
-    bits: Words,
-    rows: Rows,
-    count: int,
-    passes: NDArray[np.uint8],
-    leave_out: np.uint8,
-    places: Rows,
-    out: NDArray[np.int64],
-) -> None:
-    """Adds to `out` how many of the rows have each bit (word * 64 + bit) of `places`.
-
-    Rows whose `passes` has a bit of `leave_out` are not counted.
-    """
-    for i in range(count):
-        row = rows[i]
-        if not passes[row] & leave_out:
-            for k in range(len(places)):
-                word, shift = places[k] >> 6, np.uint64(places[k] & 63)
-                out[k] += np.int64(bits[row, word] >> shift & np.uint64(1))

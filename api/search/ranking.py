@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import cast
+from functools import lru_cache
 from uuid import UUID
 
 import msgspec
@@ -17,9 +17,9 @@ from api.directory.catalogue import plain_words
 from api.search import kernel
 from api.search.bits import WORD
 from api.search.cursor import Position
+from api.search.geodesic import geodesic_between, in_space, prepared
 from api.search.geometry import (
     longest_chord,
-    point_in_space,
     shortest_chord,
 )
 from api.search.index import SearchIndex, name_key
@@ -59,6 +59,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     more: bool
     near: NDArray[np.int32] | None
     and_home: bool
+    counts: NDArray[np.int64] | None = None
+    """How many of `near` have each of the bits asked for; with `and_home`, of those of them that
+    do not treat at home."""
 
 
 class Reach(msgspec.Struct, frozen=True):
@@ -90,6 +93,9 @@ class Ranking:
             self._rows, self._near_rows = np.empty((2, room), np.int32)
             self._chords2, self._near_m = np.empty((2, room))
             self._order = np.empty(1024, np.int32)
+            self._work = (
+                self._rows, self._chords2, self._near_rows, self._near_m, self._order
+            )  # fmt: skip
         self._version = index.version
 
     def page(
@@ -100,12 +106,14 @@ class Ranking:
         sort: Sort,
         after: Position | None,
         limit: int,
+        places: NDArray[np.int32] = NO_ROWS,
         plan: Plan | None = None,
     ) -> Found:
         """The next `limit` answers after a position.
 
         With a point: the matches within the radius, and those beyond that give care at home where
-        the asker lives. `plan` is for tests; the planner chooses otherwise.
+        the asker lives. `places` are bits to count where that costs least. `plan` is for tests; the
+        planner chooses otherwise.
         """
         if self._version != self._index.version:
             self._follow_index()
@@ -121,7 +129,7 @@ class Ranking:
             return self._by_key(matches, self._rows[:count].copy(), point, sort, after, limit)
         if radius_m is None and plan is Plan.WALK_OUTWARD:
             return self._walk_on(matches, point, after, limit)
-        return self._nearest_in(matches, point, radius_m, after, limit, plan)
+        return self._nearest_in(matches, point, radius_m, after, limit, places, plan)
 
     def _nearest_in(
         self,
@@ -130,17 +138,40 @@ class Ranking:
         radius_m: float | None,
         after: Position | None,
         limit: int,
+        places: NDArray[np.int32],
         plan: Plan,
     ) -> Found:
-        near, near_home = self._collect(matches, point, _reach(radius_m), plan)
-        beyond = 0 if radius_m is None else len(matches.home_rows) - near_home
-        found = self._nearest(point, after, limit, near)
-        if beyond and not found.more:
+        index = self._index
+        reach = EVERYWHERE if radius_m is None else _reach(radius_m)
+        home = 0 if radius_m is None else len(matches.home_rows)
+        rows, metres = np.empty(limit, np.int32), np.empty(limit)
+        counts = np.zeros(len(places), np.int64)
+        near, near_home, size, _, undecided = kernel.near_page(
+            self._columns, self._boxes, index.ordered, index.ids, index.clinic_bits,
+            matches.passes, self._chosen(matches, plan), plan is Plan.SCAN_MATCHES,
+            (point.lat, point.lon), reach.radius, reach.chords, _last(after),
+            home, places, counts, self._work, rows, metres,
+        )  # fmt: skip
+        found = None
+        if undecided:
+            found = self._nearest(point, after, limit, near)
+        elif home > near_home and size <= limit:
             # Whoever is beyond the radius comes after all within it: looked at only when needed.
-            count = self._add_beyond(matches, point, radius_m, near)
-            found = self._nearest(point, after, limit, count)
-        return msgspec.structs.replace(
-            found, total=near + beyond, near=self._rows[:near], and_home=beyond > 0
+            found = self._nearest(
+                point, after, limit, self._add_beyond(matches, point, radius_m, near)
+            )
+        if found is not None:
+            rows, metres, size = found.rows, found.metres, len(found.rows) + found.more
+        filled = min(size, limit)
+        return Found(
+            rows=rows[:filled],
+            metres=metres[:filled],
+            ranks=(float(metres[filled - 1]),) if filled else (),
+            total=near + home - near_home if home else near,
+            more=size > limit,
+            near=self._rows[:near],
+            and_home=home > near_home,
+            counts=counts,
         )
 
     def _walk_on(self, matches: Matches, point: Point, after: Position | None, limit: int) -> Found:
@@ -161,17 +192,20 @@ class Ranking:
 
     def _collect(self, matches: Matches, point: Point, reach: Reach, plan: Plan) -> tuple[int, int]:
         """Fills the working rows with all within reach: how many, and how many also at home."""
-        chosen = NO_ROWS
-        if plan is Plan.SCAN_MATCHES:
-            chosen = matches.rows
-            if chosen is None:
-                chosen = np.flatnonzero(matches.passes).astype(np.int32)
         return kernel.collect(
             self._columns, self._boxes, self._index.ordered, matches.passes,
-            chosen, plan is Plan.SCAN_MATCHES,
-            kernel.prepared(point.lat, point.lon), point_in_space(point.lat, point.lon),
+            self._chosen(matches, plan), plan is Plan.SCAN_MATCHES,
+            prepared(point.lat, point.lon), in_space(point.lat, point.lon),
             reach.radius, reach.chords, self._rows, self._chords2,
         )  # fmt: skip
+
+    def _chosen(self, matches: Matches, plan: Plan) -> NDArray[np.int32]:
+        """The rows to go through, when that is the plan."""
+        if plan is Plan.WALK_OUTWARD:
+            return NO_ROWS
+        if matches.rows is not None:
+            return matches.rows
+        return np.flatnonzero(matches.passes).astype(np.int32)
 
     def _add_beyond(self, matches: Matches, point: Point, radius_m: float | None, near: int) -> int:
         """Adds the at-home answers beyond the radius to the working rows; how many there are."""
@@ -180,17 +214,14 @@ class Ranking:
         reach = _reach(radius_m)
         return kernel.add_beyond(
             self._columns, matches.home_rows,
-            kernel.prepared(point.lat, point.lon), point_in_space(point.lat, point.lon),
+            prepared(point.lat, point.lon), in_space(point.lat, point.lon),
             reach.radius, reach.chords, self._rows, self._chords2, near,
         )  # fmt: skip
 
     def _nearest(self, point: Point, after: Position | None, limit: int, count: int) -> Found:
-        last = FROM_THE_START
-        if after is not None:
-            high, low = after.id.int >> WORD, after.id.int & (1 << WORD) - 1
-            last = (float(after.rank), np.uint64(high), np.uint64(low))
+        last = _last(after)
         size, near, undecided = kernel.nearest(
-            self._columns, self._index.ids, kernel.prepared(point.lat, point.lon), last, limit + 1,
+            self._columns, self._index.ids, prepared(point.lat, point.lon), last, limit + 1,
             self._rows, self._chords2, count, self._near_rows, self._near_m, self._order,
         )  # fmt: skip
         if undecided:
@@ -290,12 +321,21 @@ _decode_name = msgspec.json.Decoder(_Named).decode
 
 def distance_m(point: Point, lat: float, lon: float) -> float:
     """The WGS-84 geodesic in metres, also where the kernel's formula gives up (antipodes)."""
-    found = kernel.geodesic_between(point.lat, point.lon, lat, lon)
+    found = geodesic_between(point.lat, point.lon, lat, lon)
     if np.isnan(found):
-        return float(cast("float", exact_geodesic((point.lat, point.lon), (lat, lon)).m))
+        exact = exact_geodesic((point.lat, point.lon), (lat, lon))
+        return float(exact.m)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
     return found
 
 
+def _last(after: Position | None) -> tuple[float, np.uint64, np.uint64]:
+    if after is None:
+        return FROM_THE_START
+    high, low = after.id.int >> WORD, after.id.int & (1 << WORD) - 1
+    return float(after.rank), np.uint64(high), np.uint64(low)
+
+
+@lru_cache(256)
 def _reach(radius_m: float | None) -> Reach:
     if radius_m is None:
         return EVERYWHERE

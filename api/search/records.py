@@ -78,7 +78,7 @@ class ProfileStore:
 
     def __init__(self, sample: bytes = b"") -> None:
         dictionary = ZstdCompressionDict(sample[-16_000:], dict_type=DICT_TYPE_RAWCONTENT)
-        dictionary.precompute_compress(level=1)
+        dictionary.precompute_compress(level=1)  # pyright: ignore[reportUnknownMemberType]
         self._compress = ZstdCompressor(
             level=1, dict_data=dictionary, write_checksum=False, write_dict_id=False
         ).compress

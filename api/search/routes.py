@@ -18,9 +18,9 @@ from api.operations import answers, documented, problems
 from api.parameters import read_query
 from api.search.encoded import Encoded
 from api.search.examples import PLACES, PROFILE, REGION, REGIONS, SEARCH
+from api.search.parameters import SearchParameters
 from api.search.place import Candidate
 from api.search.places import Places
-from api.search.query import SearchParameters
 from api.search.regions import Region, RegionList, Regions
 from api.search.schemas import SearchAnswer
 from api.search.service import Moved, SearchService

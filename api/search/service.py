@@ -13,9 +13,10 @@ from api.parameters import decode_query, query_pairs
 from api.search.answer import Search
 from api.search.follower import Follower
 from api.search.index import SearchIndex
+from api.search.parameters import SearchParameters
 from api.search.place import COORDINATES, GAZETTEER, Place
 from api.search.places import Places
-from api.search.query import Question, SearchParameters, understand
+from api.search.query import Question, understand
 
 MOST_BYTES_KEPT = 16 * 1024 * 1024
 MOST_REMEMBERED = 8192
@@ -63,13 +64,15 @@ class SearchService:
     def search(self) -> Search:
         if self._search.index is not self.index:
             self._search = Search(self.index, self._cursor_key)
+            # Loaded anew after the log was put back: the same number may mean another directory.
+            self._answers.clear()
         return self._search
 
     async def answer(self, query_string: bytes) -> bytes:
         """The answer to `GET /v1/clinics` as JSON. Raises the problems of `understand` and
         `Places.find`."""
-        index = self.index
-        kept = self._answers.get(index.version, query_string)
+        search = self.search()
+        kept = self._answers.get(search.index.version, query_string)
         if kept is not None:
             return kept
         question = self._questions.understand(query_string)
@@ -163,10 +166,14 @@ class AnswerCache:
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
         self._asked: set[int] = set()
 
+    def clear(self) -> None:
+        self._version, self._bytes = -1, 0
+        self._kept.clear()
+
     def get(self, version: int, query_string: bytes) -> bytes | None:
         if version != self._version:
-            self._version, self._bytes = version, 0
-            self._kept.clear()
+            self.clear()
+            self._version = version
             self._asked.clear()
         found = self._kept.get(query_string)
         if found is not None:

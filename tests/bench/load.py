@@ -82,7 +82,8 @@ def side_by_side(
 ) -> tuple[float, list[float], list[float]]:
     """The median over the rounds of measured ÷ reference, each pair taken one right after the
     other so that a change in the machine's speed strikes both; and the figures themselves."""
-    measured(), reference()
+    measured()
+    reference()
     pairs = [(of(measured()), of(reference())) for _ in range(ROUNDS)]
     ratio = statistics.median(a / b for a, b in pairs)
     return ratio, [a for a, _ in pairs], [b for _, b in pairs]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from functools import partial
 from typing import Any
 
@@ -20,7 +21,8 @@ from litestar.types import ASGIApp
 from api.commands.ports import claim_port
 from api.commands.serve import make_server
 from api.logs import configure_logs
-from api.search.geometry import MILE_M, longest_chord, point_in_space
+from api.search.geodesic import in_space
+from api.search.geometry import MILE_M, longest_chord
 from api.settings import Settings, read_settings
 from db.pool import Pool
 
@@ -46,7 +48,7 @@ async def gist(lat: float, lon: float, request: Request[Any, Any, State]) -> Res
     pool: Pool = request.app.state.database
     reach = longest_chord(50 * MILE_M)
     async with pool.acquire() as conn:
-        rows = await conn.fetch(_NEAREST, *point_in_space(lat, lon), reach)
+        rows = await conn.fetch(_NEAREST, *in_space(lat, lon), reach)
     body = b",".join(
         b'{"match":"nearby","distance":{"m":%.1f},"clinic":%b}' % (row[1], row[0].encode())
         for row in rows
@@ -56,6 +58,9 @@ async def gist(lat: float, lon: float, request: Request[Any, Any, State]) -> Res
 
 def build(settings: Settings) -> ASGIApp:
     """The application of the one server process."""
+    # Only development has pydantic, through a checker of OpenAPI documents; Litestar would load it
+    # wherever it is found, and it would be measured as ours.
+    sys.modules["pydantic"] = None  # type: ignore[assignment]
     configure_logs(settings.log_level, settings.log_format)
     from api.commands.wiring import application
 

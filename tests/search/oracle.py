@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from itertools import product
-from typing import cast
 from zoneinfo import ZoneInfo
 
 from geopy.distance import geodesic
@@ -19,7 +18,7 @@ DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 def distance(point: tuple[float, float], clinic: ClinicProfile) -> float:
     """Karney's geodesic in metres, as geopy computes it in pure Python."""
-    return cast("float", geodesic(point, (clinic.lat, clinic.lon)).m)
+    return geodesic(point, (clinic.lat, clinic.lon)).m  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def answers(

@@ -53,9 +53,11 @@ def pages(
     found: list[tuple[int, float | None, bool]] = []
     after: Position | None = None
     while True:
-        page = ranking.page(matches, point, radius_m, sort, after, limit, plan)
+        page = ranking.page(matches, point, radius_m, sort, after, limit, plan=plan)
         for row, metres in zip(page.rows.tolist(), page.metres.tolist(), strict=True):
-            match = match_of(metres, matches.passes[row], inf if radius_m is None else radius_m)
+            match = match_of(
+                metres, int(matches.passes[row]), inf if radius_m is None else radius_m
+            )
             distance = None if isnan(metres) else metres
             found.append((index.id_of(row).int, distance, match == AT_HOME))
         assert len(page.rows) == limit or not page.more
