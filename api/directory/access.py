@@ -8,6 +8,7 @@ from uuid import UUID
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
+from litestar.openapi.spec import Example
 from litestar.params import PathParameter
 
 from api.auth import caller
@@ -23,7 +24,13 @@ from db.pool import Pool
 WRITE: Final = "directory:write"
 VERSION_HEADER: Final = "Directory-Version"
 
-ClinicId = Annotated[str, PathParameter(description="Id of a clinic")]
+ClinicId = Annotated[
+    str,
+    PathParameter(
+        description="Id of a clinic",
+        examples=[Example(value="019ab3c0-5f00-7000-8000-000000000001")],
+    ),
+]
 
 
 class DirectoryServices:

@@ -7,10 +7,13 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter
 from msgspec import Meta
 
+import api.directory.catalogue_examples as examples
 from api.directory.catalogue import Catalogue
+from api.directory.catalogue_examples import listed
 from api.directory.catalogue_schemas import (
     ConditionList,
     DrugList,
@@ -27,7 +30,12 @@ from api.errors import NotFound
 from api.operations import answers, documented, problems
 from api.parameters import read_query
 
-Code = Annotated[str, Parameter(description="Code, label or synonym of a condition")]
+Code = Annotated[
+    str,
+    PathParameter(
+        description="Code, label or synonym of a condition", examples=[Example(value="crps")]
+    ),
+]
 
 
 class ConditionsQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +78,7 @@ def _condition(catalogue: Catalogue, code: str) -> ServedCondition:
     description="With `q`: those whose code, label or a synonym has these words, the best first.",
     tags=["Catalogues"],
     opt=documented(query=ConditionsQuery),
-    responses=answers(ConditionList),
+    responses=answers(ConditionList, example=listed(examples.CONDITION)),
 )
 async def list_conditions(request: Request[Any, Any, State]) -> ConditionList:
     asked = read_query(request, ConditionsQuery)
@@ -88,7 +96,7 @@ async def list_conditions(request: Request[Any, Any, State]) -> ConditionList:
     operation_id="getCondition",
     summary="One condition, by code or by a name that patients use",
     tags=["Catalogues"],
-    responses=answers(ServedCondition) | problems(404),
+    responses=answers(ServedCondition, example=examples.CONDITION) | problems(404),
 )
 async def get_condition(code: Code, request: Request[Any, Any, State]) -> ServedCondition:
     catalogue = _catalogue(request)
@@ -103,7 +111,7 @@ async def get_condition(code: Code, request: Request[Any, Any, State]) -> Served
     operation_id="listRoutes",
     summary="Routes of administration with their SNOMED CT codes",
     tags=["Catalogues"],
-    responses=answers(RouteList),
+    responses=answers(RouteList, example=listed(examples.ROUTE)),
 )
 async def list_routes(request: Request[Any, Any, State]) -> Response[bytes]:
     return _whole(request, "route")
@@ -114,7 +122,7 @@ async def list_routes(request: Request[Any, Any, State]) -> Response[bytes]:
     operation_id="listSettings",
     summary="Where treatment is given",
     tags=["Catalogues"],
-    responses=answers(SettingList),
+    responses=answers(SettingList, example=listed(examples.SETTING)),
 )
 async def list_settings(request: Request[Any, Any, State]) -> Response[bytes]:
     return _whole(request, "setting")
@@ -125,7 +133,7 @@ async def list_settings(request: Request[Any, Any, State]) -> Response[bytes]:
     operation_id="listDrugs",
     summary="Drugs and the rules that bind them",
     tags=["Catalogues"],
-    responses=answers(DrugList),
+    responses=answers(DrugList, example=listed(examples.DRUG)),
 )
 async def list_drugs(request: Request[Any, Any, State]) -> Response[bytes]:
     return _whole(request, "drug")
@@ -136,7 +144,7 @@ async def list_drugs(request: Request[Any, Any, State]) -> Response[bytes]:
     operation_id="listScreeningFlags",
     summary="Reasons for care, and what follows from each",
     tags=["Catalogues"],
-    responses=answers(ScreeningFlagList),
+    responses=answers(ScreeningFlagList, example=listed(examples.SCREENING_FLAG)),
 )
 async def list_screening_flags(request: Request[Any, Any, State]) -> Response[bytes]:
     return _whole(request, "screening_flag")
@@ -147,7 +155,7 @@ async def list_screening_flags(request: Request[Any, Any, State]) -> Response[by
     operation_id="listProtocols",
     summary="What the sources say of courses of treatment",
     tags=["Catalogues"],
-    responses=answers(ProtocolFactList),
+    responses=answers(ProtocolFactList, example=listed(examples.PROTOCOL)),
 )
 async def list_protocols(request: Request[Any, Any, State]) -> Response[bytes]:
     return _whole(request, "protocol")
@@ -158,7 +166,7 @@ async def list_protocols(request: Request[Any, Any, State]) -> Response[bytes]:
     operation_id="listPayers",
     summary="Who may pay",
     tags=["Catalogues"],
-    responses=answers(PayerList),
+    responses=answers(PayerList, example=listed(examples.PAYER)),
 )
 async def list_payers(request: Request[Any, Any, State]) -> Response[bytes]:
     return _whole(request, "payer")
@@ -169,7 +177,7 @@ async def list_payers(request: Request[Any, Any, State]) -> Response[bytes]:
     operation_id="listLanguages",
     summary="Languages with their names",
     tags=["Catalogues"],
-    responses=answers(LanguageList),
+    responses=answers(LanguageList, example=listed(examples.LANGUAGE)),
 )
 async def list_languages(request: Request[Any, Any, State]) -> Response[bytes]:
     return _whole(request, "language")
@@ -180,7 +188,7 @@ async def list_languages(request: Request[Any, Any, State]) -> Response[bytes]:
     operation_id="listSources",
     summary="Where facts and records come from, with licences and attributions",
     tags=["Catalogues"],
-    responses=answers(SourceList),
+    responses=answers(SourceList, example=listed(examples.SOURCE)),
 )
 async def list_sources(request: Request[Any, Any, State]) -> Response[bytes]:
     return _whole(request, "source")

@@ -13,6 +13,7 @@ import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Example
 from litestar.params import Body, PathParameter
 from litestar.types import ControllerRouterHandler
 
@@ -32,7 +33,11 @@ from db.pool import Pool
 ADMIN: Final = "admin"
 _KEY_ID = re.compile(r"[0-9a-f]{32}")
 KeyId = Annotated[
-    str, PathParameter(description="Id of the key: the part between its last two `_`")
+    str,
+    PathParameter(
+        description="Id of the key: the part between its last two `_`",
+        examples=[Example(value="0193a1b2c3d47e5f8a6b7c8d9e0f1a2b")],
+    ),
 ]
 
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter
 from litestar.response import Redirect
 from litestar.types import ASGIApp
 from msgspec import Meta
@@ -26,8 +27,15 @@ from api.search.schemas import SearchAnswer
 from api.search.service import Moved, SearchService
 
 VERSION_HEADER: Final = "Directory-Version"
-ClinicKey = Annotated[str, Parameter(description="Id or slug of a clinic")]
-RegionCode = Annotated[str, Parameter(description="ISO 3166-2 code")]
+ClinicKey = Annotated[
+    str,
+    PathParameter(
+        description="Id or slug of a clinic", examples=[Example(value="kadelyx-phoenix-az")]
+    ),
+]
+RegionCode = Annotated[
+    str, PathParameter(description="ISO 3166-2 code", examples=[Example(value="US-AZ")])
+]
 
 
 class PlacesQuery(msgspec.Struct, frozen=True, kw_only=True):
