@@ -25,6 +25,8 @@ BATCH: Final = 500
 """Profiles or changes taken in at once: the event loop is held for about 20 ms."""
 WORDS_AT_ONCE: Final = 200
 RETRY_SECONDS: Final = 0.5
+FAULT_SECONDS: Final = 5.0
+"""Between two attempts to load a directory that cannot be read: each takes all there is anew."""
 
 
 class Follower:
@@ -87,7 +89,7 @@ class Follower:
                     log.warning(
                         "log out of reach", sqlstate=error.sqlstate, version=self.index.version
                     )
-                await self._pause()
+                await self._pause(RETRY_SECONDS)
             except Exception as error:
                 # A fault of ours. If it ended this task, searches would be answered from an ever
                 # older directory and nobody would know; and half a change may have been applied.
@@ -95,15 +97,15 @@ class Follower:
                     "log not followed", version=self.index.version, **described(error)
                 )
                 sound = False
-                await self._pause()
+                await self._pause(FAULT_SECONDS)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
                     await self._wake.wait()
 
-    async def _pause(self) -> None:
+    async def _pause(self, seconds: float) -> None:
         self.in_touch = False
         self.first_try.set()
-        await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(seconds)
 
     async def _read_words(self) -> None:
         """Reads the words of what was written lately, a few milliseconds at a time."""

@@ -26,14 +26,18 @@ Words = Annotated[
 class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
     """The parameters of `GET /v1/clinics`. Commas mean "any of", repeating means "all of"."""
 
-    near: Annotated[
-        Words | None,
-        Meta(
-            description="Where the patient is: `lat,lng`, a US ZIP code, a UK postcode or "
-            "district, or a place name. Street addresses work when a geocoding service is set up.",
-            examples=["85016"],
-        ),
-    ] = None
+    near: (
+        Annotated[
+            Words,
+            Meta(
+                description="Where the patient is: `lat,lng`, a US ZIP code, a UK postcode "
+                "or district, or a place name. Street addresses work when a geocoding service is "
+                "set up.",
+                examples=["85016"],
+            ),
+        ]
+        | None
+    ) = None
     radius: Annotated[
         str,
         Meta(
@@ -96,21 +100,30 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    director: Annotated[
-        Words | None,
-        Meta(description="Name or registration number of the medical director.", examples=["Rao"]),
-    ] = None
-    organization: Annotated[
-        Words | None, Meta(description="Name of the organization.", examples=["Kadelyx"])
-    ] = None
-    q: Annotated[
-        Words | None,
-        Meta(
-            description="Words of a name, an organization, a city or a condition; typing errors "
-            "are forgiven.",
-            examples=["kadelix phoenix"],
-        ),
-    ] = None
+    director: (
+        Annotated[
+            Words,
+            Meta(
+                description="Name or registration number of the medical director.",
+                examples=["Rao"],
+            ),
+        ]
+        | None
+    ) = None
+    organization: (
+        Annotated[Words, Meta(description="Name of the organization.", examples=["Kadelyx"])] | None
+    ) = None
+    q: (
+        Annotated[
+            Words,
+            Meta(
+                description="Words of a name, an organization, a city or a condition; typing "
+                "errors are forgiven.",
+                examples=["kadelix phoenix"],
+            ),
+        ]
+        | None
+    ) = None
     bbox: (
         Annotated[
             str,

@@ -93,7 +93,8 @@ class SearchService:
         row = index.row_of(key)
         if row is None:
             survivor = index.survivor_of(key)
-            if survivor is not None:
+            # The survivor may have been deleted since.
+            if survivor is not None and index.row_of(str(survivor)) is not None:
                 raise Moved(f"/v1/clinics/{survivor}")
             raise NotFound("There is no clinic with this id or slug.")
         profile = index.profile(row)
