@@ -1,4 +1,4 @@
-"""A session that holds on to what it has locked, for as long as a test wants."""
+"""A session that stays: it holds on to what it has locked, or hears what is told to everybody."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.conftest import PATIENT
 
 
 class Holder:
-    """A transaction that stays open, on a loop of its own. Ended with the `with` block."""
+    """A connection on a loop of its own, closed with the `with` block."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
@@ -40,6 +40,8 @@ class Holder:
         self._loop.close()
 
     def begin(self, *statements: str) -> None:
+        """Do this in a transaction that stays open."""
+
         async def begun() -> None:
             connection = Connection(self._driver)
             await connection.execute("begin")
@@ -47,6 +49,12 @@ class Holder:
                 await connection.execute(statement)
 
         self._run(begun())
+
+    def listen(self, channel: str) -> list[str]:
+        """The payloads of its notifications, growing as they come."""
+        heard: list[str] = []
+        self._run(Connection(self._driver).listen(channel, heard.append))
+        return heard
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
