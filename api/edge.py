@@ -15,7 +15,16 @@ from typing import Any, Final, cast
 import structlog
 from litestar import Litestar, Request
 from litestar.routes import HTTPRoute
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    HTTPReceiveMessage,
+    HTTPScope,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocketReceiveMessage,
+)
 
 from api.clock import Clock
 from api.errors import NotFound, Unavailable
@@ -34,6 +43,7 @@ _SAFETY: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 )
+_BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class AnswerCutShort(Exception):
@@ -70,6 +80,8 @@ class Edge:
             scope["method"] = "GET"
         self._requests.in_flight += 1
         try:
+            if exchange.method not in _BODILESS and _has_body(scope["headers"]):
+                receive = exchange.reading(receive)
             if _is_readable(scope["path"]):
                 await self._app(scope, receive, self._sender(scope, exchange))
             else:
@@ -116,7 +128,16 @@ class Edge:
 class _Exchange:
     """One request's answer on its way out."""
 
-    __slots__ = ("_begun", "_ended", "_send", "allow", "method", "request_id", "status")
+    __slots__ = (
+        "_begun",
+        "_body_to_come",
+        "_ended",
+        "_send",
+        "allow",
+        "method",
+        "request_id",
+        "status",
+    )
 
     def __init__(self, request_id: str, method: str, send: Send) -> None:
         self.request_id = request_id
@@ -126,7 +147,20 @@ class _Exchange:
         self._send = send
         self._begun = False
         self._ended = False
+        self._body_to_come = False
         self.allow: str | None = None
+
+    def reading(self, receive: Receive) -> Receive:
+        """Takes note of when the request's body has been read to its end."""
+        self._body_to_come = True
+
+        async def noting() -> HTTPReceiveMessage | WebSocketReceiveMessage:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body", False):
+                self._body_to_come = False
+            return message
+
+        return noting
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -138,6 +172,10 @@ class _Exchange:
             if self.allow is not None:
                 headers = [each for each in headers if each[0] != b"allow"]
                 headers.append((b"allow", self.allow.encode()))
+            if self._body_to_come and not any(name == b"connection" for name, _ in headers):
+                # The server ends a connection on which it would have to skip the rest of a body.
+                # A caller who is told so does not send the next request into the void.
+                headers.append((b"connection", b"close"))
             message["headers"] = headers
         elif self.method == "HEAD" and message["type"] == "http.response.body":
             await self._send_nothing_more(more=bool(message.get("more_body", False)))
@@ -180,6 +218,13 @@ class _Exchange:
             {"type": "http.response.start", "status": problem.status, "headers": headers}
         )
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in headers
+    )
 
 
 def _is_readable(path: str) -> bool:

@@ -174,6 +174,16 @@ class Served:
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
+    def logged(self, words: str) -> str:
+        """The first line of the log with these words; a line is written after its answer."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for line in self.log().splitlines():
+                if words in line:
+                    return line
+            time.sleep(0.02)
+        raise AssertionError(f"not logged: {words}")
+
     def raw(self, request: bytes, *, timeout: float = 10.0) -> bytes:
         """Everything that comes back for these bytes until the server closes the connection, for
         which a request asks with `Connection: close`."""

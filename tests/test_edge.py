@@ -75,6 +75,24 @@ def test_an_announced_length_beyond_the_limit_is_refused_unread(edge_server: Ser
     assert (status, headers["connection"]) == (413, "close")
 
 
+def test_an_answer_before_the_body_says_that_the_connection_ends(edge_server: Served) -> None:
+    """The head alone is sent, as proxies do; the answer does not wait for the body."""
+    head = "POST /probe/things HTTP/1.1\r\nHost: localhost\r\n"
+    early = f"{head}Content-Type: text/plain\r\nContent-Length: 20\r\n\r\n".encode()
+    status, headers, _ = parsed(edge_server.raw(early))
+    assert (status, headers.get("connection")) == (415, "close")
+
+
+def test_an_answer_after_the_body_keeps_the_connection(edge_server: Served) -> None:
+    body = b'{"name": 1}'
+    head = f"POST /probe/things HTTP/1.1\r\nHost: localhost\r\n{JSON}\r\n"
+    refused = f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+    last = request("GET", "/health/live")
+    answers = edge_server.raw(refused + last)
+    assert answers.startswith(b"HTTP/1.1 400")
+    assert answers.count(b"HTTP/1.1 200") == 1
+
+
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [
@@ -206,7 +224,7 @@ def test_success_is_logged_only_when_asked_for(edge_server: Served) -> None:
     assert "quiet-one" not in edge_server.log()
     with serving(Settings(database_url=NO_DATABASE, access_log=True)) as served:
         httpx.get(f"{served.url}/probe/things?q={CANARY[:6]}", headers={"X-Request-Id": "told"})
-        line = next(json.loads(each) for each in served.log().splitlines() if "told" in each)
+        line = json.loads(served.logged('"told"'))
     assert (line["route"], line["status"], line["method"]) == ("/probe/things", 200, "GET")
     assert line["ms"] >= 0
     assert CANARY[:6] not in json.dumps(line)
