@@ -49,6 +49,55 @@ def region_of(
 
 
 @njit(cache=True)
+def region_around(
+    south: float,
+    west: float,
+    north: float,
+    east: float,
+    xs: Floats,
+    ys: Floats,
+    starts: Ints,
+    regions: Ints,
+    boxes: Floats,
+) -> int:
+    """Index of the region that holds the whole box, or -1 when a border may run through it."""
+    for ring in range(regions.shape[0]):
+        if boxes[ring, 0] > east or boxes[ring, 2] < west:
+            continue
+        if boxes[ring, 1] > north or boxes[ring, 3] < south:
+            continue
+        before = starts[ring + 1] - 1
+        for here in range(starts[ring], starts[ring + 1]):
+            beside = max(xs[here], xs[before]) < west or min(xs[here], xs[before]) > east
+            if not (
+                beside or max(ys[here], ys[before]) < south or min(ys[here], ys[before]) > north
+            ):
+                return NOTHING
+            before = here
+    return region_of(south, west, xs, ys, starts, regions, boxes)
+
+
+@njit(cache=True)
+def all_owned(
+    south: float,
+    west: float,
+    north: float,
+    east: float,
+    lats: Floats,
+    lons: Floats,
+    owners: Ints,
+    owner: int,
+) -> bool:
+    """Whether every point in the box has this owner. `lats` is sorted ascending."""
+    for i in range(np.searchsorted(lats, south), lats.shape[0]):
+        if lats[i] > north:
+            break
+        if west <= lons[i] <= east and owners[i] != owner:
+            return False
+    return True
+
+
+@njit(cache=True)
 def nearest_of(
     lat: float, lon: float, lats: Floats, lons: Floats, limit_m: float
 ) -> tuple[int, float]:

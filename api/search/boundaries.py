@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from api.search.border_kernel import NOTHING, Floats, Ints, region_of
+from api.search.border_kernel import NOTHING, Floats, Ints, region_around, region_of
 
 Arc = list[tuple[float, float]]
 Ring = list[tuple[float, float]]
@@ -92,6 +92,14 @@ class Outlines:
         self._starts: Ints = np.cumsum(sizes).astype(np.int32)
         self._regions: Ints = np.array([index for index, _ in flat], dtype=np.int32)
         self._boxes: Floats = np.array([_box(ring) for _, ring in flat], dtype=np.float64)
+
+    def region_around(self, south: float, west: float, north: float, east: float) -> str | None:
+        """Code of the region that holds the whole box; None when a border may run through it."""
+        index = region_around(
+            south, west, north, east,
+            self._xs, self._ys, self._starts, self._regions, self._boxes,
+        )  # fmt: skip
+        return None if index == NOTHING else self.codes[index]
 
     def region_at(self, lat: float, lon: float) -> str | None:
         """ISO 3166-2 code of the region that holds the point, or None."""

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from tzfpy import get_tz
 
-from api.search.border_kernel import NOTHING, Floats, nearest_of
+from api.search.border_kernel import NOTHING, Floats, all_owned, nearest_of
 from api.search.boundaries import Outlines
 from api.search.postal_codes import PostalColumns, Region
 
@@ -22,7 +22,7 @@ COAST_M: Final = 25_000.0
 LAND_M: Final = 300_000.0
 CELLS_A_DEGREE: Final = 4
 MARGIN: Final = 0.05
-"""Degrees: what is looked at around a cell, and the distance of the points looked at in it."""
+"""Degrees around a cell that must be the same state's, too."""
 MOST_CELLS: Final = 20_000
 
 
@@ -65,17 +65,17 @@ class Jurisdictions:
         it and around it; None for a cell near a border or a coast. Most questions come from the
         midst of a state, and are then answered by one look into a dict."""
         south, west = row / CELLS_A_DEGREE - MARGIN, column / CELLS_A_DEGREE - MARGIN
-        steps = [step * MARGIN for step in range(round(1 / CELLS_A_DEGREE / MARGIN) + 3)]
-        found = {
-            self.outlines.region_at(south + up, west + right) for up in steps for right in steps
-        }
-        if len(found) > 1:
+        north, east = (
+            south + 1 / CELLS_A_DEGREE + 2 * MARGIN,
+            west + 1 / CELLS_A_DEGREE + 2 * MARGIN,
+        )
+        around = self.outlines.region_around(south, west, north, east)
+        if around is None:
             return None
-        first, last = np.searchsorted(self._lats, (south, south + steps[-1]))
-        lons = self._lons[first:last]
-        within = np.flatnonzero((lons >= west) & (lons <= west + steps[-1])) + first
-        found |= {self._codes[self._owners[at]] for at in within.tolist()}
-        return found.pop() if len(found) == 1 else None
+        owner = self._codes.index(around)
+        owners = np.frombuffer(self._owners, dtype=np.int32)
+        sure = all_owned(south, west, north, east, self._lats, self._lons, owners, owner)
+        return around if sure else None
 
     def _looked_up(self, lat: float, lon: float) -> str | None:
         inside = self.outlines.region_at(lat, lon)

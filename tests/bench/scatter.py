@@ -235,7 +235,8 @@ def _clinic(real: Facility, number: int, rng: Random) -> PreparedClinic:
     accepting = _drawn(ACCEPTING, rng)
     first, second = _one(_FIRST, rng), _one(_SECOND, rng)
     body = ClinicWrite(
-        name=f"Example {first} {second} {number}",
+        # Two small numbers: a word of its own for each clinic is what no real directory has.
+        name=f"Example {first} {second} {number // 1000}-{number % 1000}",
         organization=f"Example {_one(_FIRST, rng)} {_one(_SECOND, rng)} Group",
         address=AddressWrite(
             line1=f"{_whole(1, 9900, rng)} Example Street",
