@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
@@ -28,6 +27,7 @@ from api.directory.claims import run_claim_expiry
 from api.edge import Doors, Edge
 from api.health import Pulse, gauges_of
 from api.keyring import Keyring, Purpose
+from api.memory import settle
 from api.metrics import Gauges, Requests, make_registry
 from api.problems import answer_problem
 from api.search.follower import Follower
@@ -152,9 +152,7 @@ async def _follow(state: State, settled: asyncio.Event) -> None:
         await follower.first_try.wait()
         settled.set()
         await follower.loaded.wait()
-        # What is loaded stays: the collector need not look through it again and again.
-        gc.collect()
-        gc.freeze()
+        settle()
         state.doors.opened.set()
         settled.set()
         tasks.create_task(run_claim_expiry(DirectoryServices(state)))

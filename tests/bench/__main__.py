@@ -65,6 +65,8 @@ def _measure(
     )
     console.print(f"Writing {CLINICS:,} scattered clinics …")
     dsn = asyncio.run(bench_directory(server, "bench_100k", CLINICS))
+    with Service(dsn, folder):
+        pass  # compiles what is not compiled yet, which is done once a release
     with Service(dsn, folder) as service:
         _searches(service, folder, console, lines)
         _resources(service, lines)
