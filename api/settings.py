@@ -139,17 +139,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=1000,
         ),
     ] = 1.0
-    public_url: (
-        Annotated[
-            str,
-            _text(
-                "Where the service is seen from outside, for links in its answers",
-                right="an http or https URL",
-                pattern=r"^https?://[^\s?#]+$",
-            ),
-        ]
-        | None
-    ) = None
     environment: Annotated[
         str,
         _text(

@@ -101,7 +101,6 @@ def test_an_empty_flag_is_not_silently_the_default() -> None:
         ("GEOCODER_RATE", "nan"),
         ("GEOCODER_RATE", "inf"),
         ("GEOCODER_TIMEOUT", "0"),
-        ("PUBLIC_URL", "clinicway.example"),
         ("ENVIRONMENT", "Live_1"),
         ("ENVIRONMENT", "live\n"),
         ("HOST", "127.0.0.1\n"),
