@@ -46,8 +46,10 @@ def test_without_a_good_key(anybody: httpx.Client, key: str, operation: Operatio
 
 @each_operation(needs_key)
 def test_a_bad_key_is_told_nothing_of_the_body(anybody: httpx.Client, operation: Operation) -> None:
+    # Nobody sends a body with GET and reads on: the service does not look whether there is one.
+    headers = {"Connection": "close"} if operation.method == "GET" else {}
     for content in (b"", CANARY.encode(), b"[" * 40_000, b"{}"):
-        problem_of(call(anybody, operation, content=content), 401)
+        problem_of(call(anybody, operation, headers=headers, content=content), 401)
     problem_of(call(anybody, operation, headers={"Content-Type": "text/plain"}), 401)
 
 
