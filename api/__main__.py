@@ -55,12 +55,16 @@ def _run(arguments: argparse.Namespace, settings: Settings, progress: Console) -
 
             return asyncio.run(migrate_now(settings, progress))
         case "keys":
+            from api.commands.database import require_database
             from api.commands.keys import run_keys
 
+            require_database(settings)
             return asyncio.run(run_keys(arguments, settings, clock, console))
         case "import":
             from api.commands.compiled import keep_compiled_code
+            from api.commands.database import require_database
 
+            require_database(settings)
             keep_compiled_code(settings.data_dir)
             from api.commands.imports import run_file_import
 

@@ -92,11 +92,34 @@ def test_a_key_that_cannot_be_made_prints_no_key(
     assert "Traceback" not in refused.stderr
 
 
-def test_keys_before_the_first_start_make_what_they_need(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("keys", "create", "--scope", "admin", "--name", "x"),
+        ("keys", "list"),
+        ("keys", "rotate", "0" * 32),
+        ("keys", "revoke", "0" * 32),
+        ("import", "csv", str(SEEDS / "us_samhsa_ketamine_kit_2022.csv")),
+    ],
+    ids=" ".join,
+)
+def test_where_no_service_has_a_database_a_command_makes_none(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "data"
+    refused = clinicway(*command, "--data-dir", str(folder))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert not folder.exists()
+    assert refused.stderr.count("\n") == 1
+    for part in (f"data folder {folder}", "where the service runs", "CLINICWAY_DATA_DIR"):
+        assert part in refused.stderr
+
+
+def test_keys_before_the_first_start_but_after_a_migration() -> None:
     with data_folder() as folder:
-        made = clinicway(
-            "keys", "create", "--scope", "admin", "--name", "x", "--data-dir", str(folder)
-        )
+        where = ("--data-dir", str(folder))
+        assert clinicway("migrate", *where).returncode == 0
+        made = clinicway("keys", "create", "--scope", "admin", "--name", "x", *where)
         assert re.fullmatch(r"cw_live_\w+\n", made.stdout)
         assert not (folder / "postgres" / "postmaster.pid").exists()
 
@@ -175,6 +198,17 @@ def test_the_doctor_finds_a_running_service_well(running: Service) -> None:
     assert (code, wrong) == (0, [])
     assert "a Clinicway service answers there" in said
     assert "The service is ready" in said
+
+
+def test_the_doctor_does_not_take_the_service_of_another_folder_for_ours(
+    running: Service, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    code, wrong, said = examined({}, "--data-dir", str(folder), "--port", str(running.port))
+    assert (code, len(wrong)) == (1, 1), said
+    assert wrong[0].startswith(f"Port {running.port}: ")
+    assert wrong[0].endswith(f"does not use the data folder {folder}")
+    assert "ready" not in said
 
 
 def test_the_doctor_finds_nothing_wrong_before_the_first_start(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from api.clock import Clock
 from api.commands.ask import Answer, ask
 from api.commands.checkup import DatabaseFacts, look_at_database, postgres_version
 from api.commands.failures import FAILED, CommandError
+from api.commands.owner import listens
 from api.commands.ports import PortError, claim_port
 from api.keyring import Keyring, KeyringError
 from api.settings import Settings, SettingsError, read_settings, unknown_variables
@@ -158,6 +159,15 @@ def _port(settings: Settings) -> list[Finding]:
         alive = ask(settings.host, settings.port, "/health/live")
         if alive.status != 200 or alive.member("status") != "live":
             return [Finding(f"Port {settings.port}", str(error))]
+        if settings.database_url is None and listens(settings.data_dir, settings.port) is False:
+            return [
+                Finding(
+                    f"Port {settings.port}: the Clinicway service that answers there does not use "
+                    f"the data folder {settings.data_dir.resolve()}",
+                    "To look at that service, name what it uses (--data-dir or "
+                    "CLINICWAY_DATABASE_URL); to run another beside it, choose another --port.",
+                )
+            ]
         ready = ask(settings.host, settings.port, "/health/ready")
         return [
             Finding(f"Port {settings.port}: a Clinicway service answers there"),
