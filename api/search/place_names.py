@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from api.search.place_text import fold
+from api.search.place_text import fold, written_out
 
 # Shorter texts are a typing error away from half the gazetteer.
 SHORTEST_FOR_TYPOS: Final = 4
@@ -32,16 +32,20 @@ class CityColumns(NamedTuple):
 
 
 class PlaceNames:
-    """Folded names in order, each with the row it names. Rows may go by several names."""
+    """Folded names in order, each with the row it names. Rows may go by several names.
+
+    What is looked up is folded, too; "st james" and "saint james" are one name here.
+    """
 
     def __init__(self, names: Iterable[tuple[str, int]], populations: Sequence[int]) -> None:
-        ordered = sorted((fold(name), row) for name, row in names)
+        ordered = sorted((written_out(fold(name)), row) for name, row in names)
         self._keys = [key for key, _ in ordered]
         self._rows: NDArray[np.int32] = np.array([row for _, row in ordered], dtype=np.int32)
         self._populations: NDArray[np.int64] = np.array(populations, dtype=np.int64)
 
     def named(self, key: str) -> list[int]:
         """Rows with exactly this folded name, most populous first."""
+        key = written_out(key)
         first, last = bisect_left(self._keys, key), bisect_right(self._keys, key)
         return self._by_population(self._rows[first:last])
 
@@ -49,6 +53,7 @@ class PlaceNames:
         """Rows whose folded name begins so, most populous first."""
         if not prefix:
             return []
+        prefix = written_out(prefix)
         first = bisect_left(self._keys, prefix)
         last = bisect_left(self._keys, prefix + "\U0010ffff")
         return self._by_population(self._rows[first:last])
@@ -63,6 +68,7 @@ class PlaceNames:
 
     def similar(self, key: str) -> list[int]:
         """Rows whose whole name is a typing error or two away, nearest first."""
+        key = written_out(key)
         allowed = self._typos(key)
         return self._close(key, allowed, None) if allowed else []
 

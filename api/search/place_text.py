@@ -132,10 +132,14 @@ def looks_like_street(text: str) -> bool:
 
 
 def fold(text: str) -> str:
-    """The form in which names are compared: lower case, no accents, words parted by one space,
-    "St", "Ft" and "Mt" written out."""
+    """The form in which texts are compared: lower case, no accents, words parted by one space."""
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text)
         text = "".join(c for c in decomposed if not unicodedata.combining(c))
-    words = _NOT_WORD.sub(" ", _APOSTROPHES.sub("", text.casefold())).split()
-    return " ".join(_WRITTEN_OUT.get(word, word) for word in words)
+    return " ".join(_NOT_WORD.sub(" ", _APOSTROPHES.sub("", text.casefold())).split())
+
+
+def written_out(key: str) -> str:
+    """A folded name with "st", "ft" and "mt" in full. Only for names of towns: the state of
+    Billings, MT is no mount."""
+    return " ".join(_WRITTEN_OUT.get(word, word) for word in key.split(" "))

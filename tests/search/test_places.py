@@ -334,3 +334,61 @@ def test_type_ahead(typed: str, first: str) -> None:
 
 def test_type_ahead_of_nothing_known() -> None:
     assert PLACES.suggest("xyzzyq", 5) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("Billings, MT", "Billings, MT"),
+        ("billings mt", "Billings, MT"),
+        ("Billings MT USA", "Billings, MT"),
+        ("Billings, MT, USA", "Billings, MT"),
+        ("MT", "Montana"),
+        ("US-MT", "Montana"),
+        ("Butte, MT 59701", "59701, Butte, MT"),
+        ("Mt. Vernon, IL", "Mount Vernon, IL"),
+        ("Rocky Mt, NC", "Rocky Mount, NC"),
+        ("St Louis, MO", "St. Louis, MO"),
+    ],
+)
+def test_words_that_stand_for_two_things(text: str, label: str) -> None:
+    assert find(text) == label
+
+
+def test_every_code_of_a_state_is_its_state() -> None:
+    for region in PLACES.gazetteer.regions:
+        assert find(region.code) == region.name
+        scope = PLACES.gazetteer.names.scope(region.suffix.lower())
+        assert scope == region.code
+
+
+def test_whatever_is_suggested_leads_back_to_that_very_place() -> None:
+    """Every town, state, ZIP code and district under its own name, all of them."""
+    gazetteer = PLACES.gazetteer
+    names = [candidate.label.partition(",")[0] for candidate in every_town_and_state()]
+    found = {
+        candidate.near: candidate for name in set(names) for candidate in PLACES.suggest(name, 50)
+    }
+    assert len(found) > 28_000
+    codes = (gazetteer.postal_codes.zips, gazetteer.postal_codes.districts)
+    areas = [gazetteer.postal_codes.area(row) for row in range(sum(len(c.codes) for c in codes))]
+    elsewhere = [
+        candidate
+        for candidate in [*found.values(), *areas]
+        if not leads_back(candidate, PLACES.find_local(candidate.near))
+    ]
+    assert elsewhere == []
+
+
+def every_town_and_state() -> list[Candidate]:
+    initials = "abcdefghijklmnopqrstuvwxyz"
+    return [place for initial in initials for place in PLACES.suggest(initial, 30_000)]
+
+
+def leads_back(candidate: Candidate, place: Place | None) -> bool:
+    if place is None or (place.lat, place.lon) != (candidate.lat, candidate.lon):
+        return False
+    # Of two towns with one name in one state the smaller goes by its point.
+    if place.source == "coordinates":
+        return True
+    return (place.label, place.state) == (candidate.label, candidate.state)
