@@ -10,6 +10,8 @@ import unicodedata
 from collections.abc import Iterable
 
 import msgspec
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from db.rows import CatalogueRow
 
@@ -71,7 +73,20 @@ class Catalogue:
             if wanted in name:
                 starts = 0 if name == wanted else 1 if name.startswith(wanted) else 2
                 ranks[code] = min(ranks.get(code, (9, 0)), (starts, len(name)))
+        if not ranks:
+            return self.conditions_nearly(text)
         return sorted(ranks, key=ranks.__getitem__)
+
+    def conditions_nearly(self, text: str) -> list[str]:
+        """At most three conditions with a name that differs by a typing error or two."""
+        found = process.extract(
+            plain_words(text)[:100],
+            list(self._condition_names),
+            scorer=OSA.normalized_similarity,
+            score_cutoff=0.75,
+            limit=3,
+        )
+        return list(dict.fromkeys(self._condition_names[name] for name, _, _ in found))
 
     def longest_condition_name(self) -> int:
         """How many words the longest name of a condition has."""

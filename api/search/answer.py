@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Literal
-from urllib.parse import urlencode
 
 import msgspec
 import numpy as np
@@ -14,14 +11,14 @@ from numpy.typing import NDArray
 from api.search.bits import count_bits
 from api.search.cursor import Position, read_cursor, write_cursor
 from api.search.encoding import MOST_AROUND_A_SUMMARY, write_items
-from api.search.filters import AT_HOME, Filters
-from api.search.geometry import MILE_M
+from api.search.filters import AT_HOME
 from api.search.index import SearchIndex
 from api.search.matches import MatchCache, Matches
 from api.search.place import Place
-from api.search.query import LARGEST_RADIUS_M, Question
-from api.search.ranking import Found, Point, Ranking, Sort
-from api.search.schemas import Origin, Suggestion
+from api.search.query import Question
+from api.search.ranking import Found, Point, Ranking
+from api.search.schemas import Origin
+from api.search.suggestions import suggestions
 
 
 class FacetCodes(msgspec.Struct, frozen=True):
@@ -48,12 +45,13 @@ class Search:
         matches, found = self.find(question, origin)
         following = b"null"
         if found.more:
-            last = Position(found.ranks[-1], self.index.id_of(int(found.rows[-1])))
+            last = Position(found.ranks[-1], self.index.id_of(int(found.rows[-1])), found.last_tie)
             cursor = write_cursor(self._cursor_key, question.fingerprint, question.asked.near, last)
             following = b'"%b"' % cursor.encode()
-        suggestions = b"[]"
+        encoded_help = b"[]"
         if found.total == 0:
-            suggestions = _encode(list(self._suggestions(question, origin)))
+            help_found = suggestions(question, origin, lambda other: self._total(other, origin))
+            encoded_help = _encode(help_found)
         facets = b"{}"
         if question.facets:
             facets = _encode(self._facets(question.facets, matches, found))
@@ -62,7 +60,7 @@ class Search:
             b'"suggestions":%b}'
         ) % (
             _encode(_origin(origin)), found.total, following, self.index.version, facets,
-            self._items(matches, found, question.radius_m), suggestions,
+            self._items(matches, found, question.radius_m), encoded_help,
         )  # fmt: skip
 
     def find(self, question: Question, origin: Place | None) -> tuple[Matches, Found]:
@@ -153,46 +151,12 @@ class Search:
         count_bits(self.index.clinic_bits, rows, len(rows), matches.passes, NOTHING, places, counts)
         return counts
 
-    def _suggestions(self, question: Question, origin: Place | None) -> Iterator[Suggestion]:
-        """What would find something: a wider radius, leaving one filter out, care at home."""
-        if origin is not None and question.radius_m is not None:
-            for times in (2, 4, None):
-                radius_m = None if times is None else question.radius_m * times
-                if radius_m is not None and radius_m > LARGEST_RADIUS_M:
-                    continue
-                wider = msgspec.structs.replace(question, radius_m=radius_m)
-                if total := self._total(wider, origin):
-                    value = _in_units_of(question, radius_m)
-                    yield _suggest(question, "wider_radius", "radius", value, total)
-                    break
-        for name in question.given_filters():
-            without = msgspec.structs.replace(
-                question.filters, **{name: getattr(_NO_FILTERS, name)}
-            )
-            total = self._total(_ask(question, without), origin)
-            if total:
-                yield _suggest(question, "without_filter", name, None, total)
-        at_home = msgspec.structs.replace(
-            question.filters, route=(frozenset(("at_home",)),), setting=()
-        )
-        if origin is not None and (total := self._total(_ask(question, at_home), origin)):
-            yield _suggest(question, "at_home", "route", "at_home", total)
-
     def _total(self, question: Question, origin: Place | None) -> int:
         return self.find(msgspec.structs.replace(question, cursor=None, limit=1), origin)[1].total
 
 
 NOTHING = np.uint8(0)
-_NO_FILTERS = Filters()
 _encode = msgspec.json.encode
-
-
-def _ask(question: Question, filters: Filters) -> Question:
-    """The same with other filters, in an order that needs nothing but them."""
-    sort = question.sort
-    if sort is Sort.RELEVANCE and not filters.q:
-        sort = Sort.NAME
-    return msgspec.structs.replace(question, filters=filters, sort=sort)
 
 
 def _origin(place: Place | None) -> Origin | None:
@@ -206,36 +170,4 @@ def _origin(place: Place | None) -> Origin | None:
         precision=place.precision,
         uncertainty_m=place.uncertainty_m,
         state=place.state,
-    )
-
-
-def _in_units_of(question: Question, radius_m: float | None) -> str:
-    if radius_m is None:
-        return "any"
-    if question.asked.radius.endswith("mi"):
-        return f"{round(radius_m / MILE_M, 3):.10g}mi"
-    return f"{round(radius_m / 1000, 3):.10g}km"
-
-
-def _suggest(
-    question: Question,
-    kind: Literal["wider_radius", "without_filter", "at_home"],
-    parameter: str,
-    value: str | None,
-    total: int,
-) -> Suggestion:
-    dropped = {parameter, "cursor"}
-    if kind == "at_home":
-        dropped.add("setting")
-    if parameter == "q":
-        dropped.add("sort")
-    pairs = [pair for pair in question.pairs() if pair[0] not in dropped]
-    if value is not None:
-        pairs.append((parameter, value))
-    return Suggestion(
-        kind=kind,
-        parameter=parameter,
-        value=value,
-        total=total,
-        href="/v1/clinics?" + urlencode(pairs),
     )

@@ -16,10 +16,14 @@ SIGNATURE_BYTES = 16
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """The last row of a page: its rank in the order asked for, then its id."""
+    """The last row of a page: its rank in the order asked for, then its id.
+
+    `tie` decides between equal ranks, before the id does.
+    """
 
     rank: float | str
     id: UUID
+    tie: float = 0.0
 
 
 _decode = msgspec.msgpack.Decoder(Position).decode

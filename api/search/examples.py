@@ -133,4 +133,5 @@ REGION: Final[dict[str, Any]] = {
     **_ARIZONA,
     "cities": [{"name": "Phoenix", "clinics": 2, "href": "/v1/clinics?state=US-AZ&q=Phoenix"}],
     "href": "/v1/clinics?state=US-AZ",
+    "at_home_href": "/v1/clinics?near=US-AZ&route=at_home",
 }

@@ -41,7 +41,7 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
     radius: Annotated[
         str,
         Meta(
-            pattern=r"^(any|[0-9]{1,6}(\.[0-9]{1,3})?(mi|km))$(?!\n)",
+            pattern=r"^(any|[0-9]{1,6}(\.[0-9]{1,3})? ?(mi|km))$(?!\n)",
             description="How far a clinic may be, in miles or kilometres, or `any`.",
             examples=["25mi"],
             extra={"right": "a distance above 0 such as 25mi or 40km, or any"},
@@ -136,14 +136,18 @@ class SearchParameters(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    sort: Annotated[
-        Sort | None,
-        Meta(
-            description="The order. Without it: by distance with `near`, else by relevance with "
-            "`q`, else by name.",
-            examples=["distance"],
-        ),
-    ] = None
+    sort: (
+        Annotated[
+            Sort,
+            Meta(
+                description="The order, ties nearest first. Without it: by distance with `near`, "
+                "else by relevance with `q`, else by name.",
+                examples=["distance"],
+                extra={"right": "one of distance, wait, name, relevance"},
+            ),
+        ]
+        | None
+    ) = None
     limit: Annotated[
         int, Meta(ge=1, le=100, description="How many clinics on a page.", examples=[20])
     ] = 20

@@ -22,9 +22,10 @@ from db.states import Accepting, Route, Setting
 LARGEST_RADIUS_M = 19_000_000.0
 """Close to the far side of the earth; whoever wants more wants no radius."""
 MOST_COMBINATIONS = 64
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?", re.ASCII)
 FILTER_NAMES = tuple(field.name for field in msgspec.structs.fields(Filters))
 FACETS = ("route", "setting", "condition", "state", "payer", "language", "accepting")
-_LENGTH = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(mi|km)", re.ASCII)
+_LENGTH = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(mi|km)", re.ASCII)
 _COORDINATE = r"-?[0-9]{1,3}(?:\.[0-9]{1,12})?"
 _BBOX = re.compile(rf"({_COORDINATE}),({_COORDINATE}),({_COORDINATE}),({_COORDINATE})", re.ASCII)
 
@@ -123,14 +124,18 @@ class _Reader:
             setting=self._terms(
                 "setting", asked.setting, set(Setting).__contains__, _list_of(Setting)
             ),
-            state=self._terms("state", asked.state, _is_state, "a state such as US-AZ or GB-ENG"),
+            state=self._terms(
+                "state", asked.state, _is_state, "a state such as US-AZ or GB-ENG", str.upper
+            ),
             payer=self._terms(
                 "payer",
                 asked.payer,
                 self.catalogue.codes("payer").__contains__,
                 _list_of(self.catalogue.codes("payer")),
             ),
-            language=self._terms("language", asked.language, _is_language, "a BCP 47 tag like es"),
+            language=self._terms(
+                "language", asked.language, _is_language, "a BCP 47 tag like es", _tag
+            ),
             accepting=self._terms(
                 "accepting", asked.accepting, set(Accepting).__contains__, _list_of(Accepting)
             ),
@@ -150,11 +155,19 @@ class _Reader:
         return filters
 
     def _terms(
-        self, parameter: str, groups: Sequence[str], right: Callable[[str], bool], what: str
+        self,
+        parameter: str,
+        groups: Sequence[str],
+        right: Callable[[str], bool],
+        what: str,
+        written: Callable[[str], str] = str.lower,
     ) -> Terms:
+        """Codes as they are written here, however they were: people type `IV` and `us-az`."""
         if not groups:
             return ()
-        terms = tuple(frozenset(group.split(",")) for group in groups)
+        terms = tuple(
+            frozenset(written(code.strip(" ")) for code in group.split(",")) for group in groups
+        )
         if not all(right(code) for term in terms for code in term):
             self._wrong(parameter, f"must be {what}")
         return terms
@@ -164,13 +177,25 @@ class _Reader:
         for group in self.asked.condition:
             codes: set[str] = set()
             for name in group.split(","):
-                code = self.catalogue.condition_named(name)
+                code = self.catalogue.condition_named(name.strip(" "))
                 if code is None:
-                    self._wrong("condition", "must be a code or a name out of /v1/conditions")
+                    self._wrong("condition", self._no_condition(name))
                 else:
                     codes |= self.catalogue.descendants(code)
             terms.append(frozenset(codes))
         return tuple(terms)
+
+    def _no_condition(self, name: str) -> str:
+        """Says what may have been meant: only names of ours, never what was sent."""
+        if plain_words(name).startswith("suicid"):
+            return (
+                "takes no search for this. If somebody may be in danger, call 988 in the United "
+                "States; in the United Kingdom 999, or 116 123 to talk to somebody at any time"
+            )
+        near = self.catalogue.conditions_nearly(name)
+        meant = " or ".join(near)
+        hint = f"perhaps {meant} is meant; " if near else ""
+        return f"is not known: {hint}codes and names are in /v1/conditions"
 
     def _words(self, parameter: str, text: str | None) -> str | None:
         if text is not None and not plain_words(text):
@@ -270,7 +295,17 @@ def _is_state(code: str) -> bool:
 
 
 def _is_language(code: str) -> bool:
-    return re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", code) is not None
+    return _LANGUAGE.fullmatch(code) is not None
+
+
+def _tag(text: str) -> str:
+    """Case as BCP 47 writes it (RFC 5646 section 2.1.1), so that `ES-mx` finds `es-MX`."""
+    first, *parts = text.lower().split("-")
+    written = [
+        part.upper() if len(part) == 2 else part.title() if len(part) == 4 else part
+        for part in parts
+    ]
+    return "-".join([first, *written])
 
 
 def _list_of(codes: Sequence[str] | frozenset[str] | type[Setting] | type[Accepting]) -> str:

@@ -59,6 +59,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     more: bool
     near: NDArray[np.int32] | None
     and_home: bool
+    last_tie: float = 0.0
+    """What decided between the last row and others of its rank."""
     counts: NDArray[np.int64] | None = None
     """How many of `near` have each of the bits asked for; with `and_home`, of those of them that
     do not treat at home."""
@@ -71,6 +73,8 @@ class Reach(msgspec.Struct, frozen=True):
     chords: tuple[float, float]
 
 
+Ranked = tuple[float | str, float, int]
+"""Rank, tie, row."""
 EVERYWHERE = Reach(math.inf, (math.inf, math.inf))
 FROM_THE_START = (-1.0, np.uint64(0), np.uint64(0))
 NO_ROWS: NDArray[np.int32] = np.empty(0, np.int32)
@@ -119,14 +123,15 @@ class Ranking:
             self._follow_index()
         if point is None:
             rows = np.flatnonzero(matches.passes).astype(np.int32)
-            return self._by_key(matches, rows, None, sort, after, limit)
+            return self._by_key(matches, rows, np.zeros(len(rows)), None, sort, after, limit)
         if plan is None:
             known = None if matches.rows is None else len(matches.rows)
             plan = choose_plan(known, len(self._index), radius_m, limit)
         if sort is not Sort.DISTANCE:
             near, _ = self._collect(matches, point, _reach(radius_m), plan)
             count = self._add_beyond(matches, point, radius_m, near)
-            return self._by_key(matches, self._rows[:count].copy(), point, sort, after, limit)
+            rows, ties = self._rows[:count].copy(), self._chords2[:count].copy()
+            return self._by_key(matches, rows, ties, point, sort, after, limit)
         if radius_m is None and plan is Plan.WALK_OUTWARD:
             return self._walk_on(matches, point, after, limit)
         return self._nearest_in(matches, point, radius_m, after, limit, places, plan)
@@ -252,27 +257,30 @@ class Ranking:
         self,
         matches: Matches,
         rows: NDArray[np.int32],
+        ties: NDArray[np.float64],
         point: Point | None,
         sort: Sort,
         after: Position | None,
         limit: int,
     ) -> Found:
+        """`ties` decide between equal ranks: the chord to each row's clinic, squared, or 0."""
         if sort is Sort.NAME:
-            ranked = self._by_name(rows, after, limit + 1)
+            ranked = self._by_name(rows, ties, after, limit + 1)
         elif sort is Sort.WAIT:
-            ranked = self._by_number(rows, self._index.wait_days[rows], after, limit + 1)
+            ranked = self._by_number(rows, self._index.wait_days[rows], ties, after, limit + 1)
         else:
             assert matches.scores is not None, "relevance is of a text"
-            ranked = self._by_number(rows, -matches.scores[rows], after, limit + 1)
-        page = [row for _, row in ranked[:limit]]
+            ranked = self._by_number(rows, -matches.scores[rows], ties, after, limit + 1)
+        page = ranked[:limit]
         metres = np.full(len(page), np.nan)
         if point is not None:
             points = self._index.points
-            metres[:] = [distance_m(point, *points[row].tolist()) for row in page]
+            metres[:] = [distance_m(point, *points[row].tolist()) for _, _, row in page]
         return Found(
-            rows=np.array(page, np.int32),
+            rows=np.array([row for _, _, row in page], np.int32),
             metres=metres,
-            ranks=[rank for rank, _ in ranked[:limit]],
+            ranks=[rank for rank, _, _ in page],
+            last_tie=page[-1][1] if page else 0.0,
             total=len(rows),
             more=len(ranked) > limit,
             near=rows,
@@ -280,33 +288,52 @@ class Ranking:
         )
 
     def _by_number(
-        self, rows: NDArray[np.int32], keys: NDArray[np.float32], after: Position | None, limit: int
-    ) -> list[tuple[float | str, int]]:
+        self,
+        rows: NDArray[np.int32],
+        keys: NDArray[np.float32],
+        ties: NDArray[np.float64],
+        after: Position | None,
+        limit: int,
+    ) -> list[Ranked]:
         high, low = self._index.ids[rows, 0], self._index.ids[rows, 1]
         if after is not None:
-            follows = _follows(keys, high, low, np.float32(after.rank), after.id)
-            rows, keys, high, low = rows[follows], keys[follows], high[follows], low[follows]
+            later = _follows(keys, ties, high, low, after)
+            rows, keys, ties = rows[later], keys[later], ties[later]
+            high, low = high[later], low[later]
         if len(rows) > limit:
             first = keys <= np.partition(keys, limit - 1)[limit - 1]
-            rows, keys, high, low = rows[first], keys[first], high[first], low[first]
-        order = np.lexsort((low, high, keys))[:limit]
-        return list(zip(keys[order].tolist(), rows[order].tolist(), strict=True))
+            rows, keys, ties = rows[first], keys[first], ties[first]
+            high, low = high[first], low[first]
+        order = np.lexsort((low, high, ties, keys))[:limit]
+        return list(
+            zip(keys[order].tolist(), ties[order].tolist(), rows[order].tolist(), strict=True)
+        )
 
     def _by_name(
-        self, rows: NDArray[np.int32], after: Position | None, limit: int
-    ) -> list[tuple[float | str, int]]:
+        self,
+        rows: NDArray[np.int32],
+        ties: NDArray[np.float64],
+        after: Position | None,
+        limit: int,
+    ) -> list[Ranked]:
         """Eight bytes decide almost always; where they do not, the whole names are compared."""
         keys = self._index.name_key[rows]
-        start = ("", UUID(int=0)) if after is None else (str(after.rank), after.id)
+        start = ("", -1.0, UUID(int=0))
+        if after is not None:
+            start = (str(after.rank), after.tie, after.id)
         first = np.uint64(name_key(start[0]))
-        rows, keys = rows[keys >= first], keys[keys >= first]
+        from_first = keys >= first
+        rows, ties, keys = rows[from_first], ties[from_first], keys[from_first]
         beyond = keys[keys > first]
         if len(beyond) > limit:
-            last = np.partition(beyond, limit - 1)[limit - 1]
-            rows = rows[keys <= last]
-        named = [(self._name_of(row), self._index.id_of(row), row) for row in rows.tolist()]
-        follow = sorted(entry for entry in named if entry[:2] > start or after is None)
-        return [(name, row) for name, _, row in follow[:limit]]
+            to_last = keys <= np.partition(beyond, limit - 1)[limit - 1]
+            rows, ties = rows[to_last], ties[to_last]
+        named = [
+            (self._name_of(row), tie, self._index.id_of(row), row)
+            for row, tie in zip(rows.tolist(), ties.tolist(), strict=True)
+        ]
+        following = sorted(entry for entry in named if entry[:3] > start)
+        return [(name, tie, row) for name, tie, _, row in following[:limit]]
 
     def _name_of(self, row: int) -> str:
         return plain_words(_decode_name(self._index.summary(row)).name)
@@ -344,11 +371,14 @@ def _reach(radius_m: float | None) -> Reach:
 
 def _follows(
     keys: NDArray[np.float32],
+    ties: NDArray[np.float64],
     high: NDArray[np.uint64],
     low: NDArray[np.uint64],
-    last: np.float32,
-    last_id: UUID,
+    after: Position,
 ) -> NDArray[np.bool_]:
-    last_high, last_low = np.uint64(last_id.int >> WORD), np.uint64(last_id.int & (1 << WORD) - 1)
+    last = np.float32(after.rank)
+    last_high = np.uint64(after.id.int >> WORD)
+    last_low = np.uint64(after.id.int & (1 << WORD) - 1)
     later_id = (high > last_high) | ((high == last_high) & (low > last_low))
-    return (keys > last) | ((keys == last) & later_id)
+    later_tie = (ties > after.tie) | ((ties == after.tie) & later_id)
+    return (keys > last) | ((keys == last) & later_tie)

@@ -41,6 +41,9 @@ class CityCount(msgspec.Struct, frozen=True, kw_only=True):
 class Region(RegionSummary, frozen=True, kw_only=True):
     cities: list[CityCount]
     href: str
+    """The search for the clinics that stand here."""
+    at_home_href: str
+    """The search for those that treat at home here."""
 
 
 class _Addressed(msgspec.Struct):
@@ -78,6 +81,7 @@ class Regions:
                 for city, count in sorted(cities.items(), key=lambda pair: (-pair[1], pair[0]))
             ],
             href=href,
+            at_home_href=f"/v1/clinics?near={code}&route=at_home",
         )
 
     def _summary(self, code: str) -> RegionSummary:

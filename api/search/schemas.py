@@ -40,14 +40,23 @@ class SearchItem(msgspec.Struct, frozen=True, kw_only=True):
     clinic: ClinicSummary
 
 
+SuggestionKind = Literal["wider_radius", "without_filter", "at_home", "place_only"]
+
+
+class ParameterChange(msgspec.Struct, frozen=True):
+    """A parameter to give another value, or to leave out where `value` is null."""
+
+    parameter: str
+    value: str | None
+
+
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     """How a search without answers could be asked to have some."""
 
-    kind: Literal["wider_radius", "without_filter", "at_home"]
-    parameter: str
-    value: Annotated[str | None, Meta(description="The value to give it; null: leave it out")]
+    kind: SuggestionKind
+    changes: Annotated[list[ParameterChange], Meta(description="What to ask differently")]
     total: Annotated[int, Meta(description="How many answers there would be")]
-    href: str
+    href: Annotated[str, Meta(description="The search that has them")]
 
 
 class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -150,10 +150,43 @@ def test_whoever_follows_a_suggestion_finds_what_it_says(
 def test_an_empty_answer_says_what_would_help(directory: SearchIndex) -> None:
     answer = answered(directory, "near=1,1&radius=5mi&condition=ptsd&route=iv", place(*PHOENIX))
     assert answer.total == 0
-    kinds = {(s.kind, s.parameter): s.total for s in answer.suggestions}
-    assert kinds[("without_filter", "condition")] == 1
-    assert kinds[("without_filter", "route")] == 1
-    assert kinds[("at_home", "route")] == 1
+    found = {(s.kind, tuple(c.parameter for c in s.changes)): s.total for s in answer.suggestions}
+    assert found == {
+        ("at_home", ("route",)): 1,
+        ("without_filter", ("condition",)): 1,
+        ("without_filter", ("route",)): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("query", "kinds"),
+    [
+        ("near=1,1&radius=5mi&condition=ptsd&route=iv&payer=va", {"without_filter"}),
+        ("near=1,1&radius=5mi&condition=ptsd&route=iv&payer=va&language=fr", {"place_only"}),
+        ("condition=ptsd&payer=va&language=fr&accepting=no", {"place_only"}),
+    ],
+)
+def test_when_several_things_are_in_the_way_there_is_still_help(
+    directory: SearchIndex, query: str, kinds: set[str]
+) -> None:
+    origin = place(*PHOENIX) if "near" in query else None
+    answer = answered(directory, query, origin)
+    assert {suggestion.kind for suggestion in answer.suggestions} == kinds
+
+
+@THOROUGH
+@given(directories(), filters(), points, radii)
+def test_where_there_is_a_clinic_there_is_help(
+    clinics: list[ClinicProfile],
+    wanted: Filters,
+    origin: tuple[float, float],
+    radius_m: float | None,
+) -> None:
+    question = msgspec.structs.replace(asked("near=1,1"), filters=wanted, radius_m=radius_m)
+    body = Search(loaded(clinics), KEY).answer(question, place(*origin))
+    answer = msgspec.json.decode(body, type=SearchAnswer)
+    some = any(clinic.lat is not None for clinic in clinics)
+    assert bool(answer.items or answer.suggestions) == some
 
 
 def test_at_home_stands_behind_what_is_near(directory: SearchIndex) -> None:
@@ -212,6 +245,8 @@ def test_the_better_match_comes_first() -> None:
         ("condition=crps&condition=diabetic-neuropathy", ["Kadelyx"]),
         ("condition=crps&route=nasal", []),
         ("route=iv,nasal", ["Desert Mind", "Kadelyx"]),
+        ("route=IV,%20Nasal", ["Desert Mind", "Kadelyx"]),
+        ("state=us-ca", ["Calm at Home"]),
         ("route=at_home", ["Calm at Home"]),
         ("setting=at_home", ["Calm at Home"]),
         ("max_wait_days=7", ["Desert Mind"]),
@@ -295,6 +330,17 @@ def test_what_cannot_be_understood_is_refused_by_name(query: str) -> None:
     with pytest.raises(InvalidParameter) as raised:
         asked(query)
     assert raised.value.errors[0].parameter == query.split("=")[0]
+
+
+def test_a_misspelt_condition_is_told_what_may_be_meant() -> None:
+    with pytest.raises(InvalidParameter) as raised:
+        asked("condition=fibromyalga")
+    assert "perhaps fibromyalgia is meant" in raised.value.errors[0].message
+    assert CATALOGUE.conditions_matching("fibromyalga") == ["fibromyalgia"]
+    assert CATALOGUE.conditions_matching("bak pain")[0] == "low-back-pain"
+    with pytest.raises(InvalidParameter) as raised:
+        asked("condition=suicidal%20thoughts")
+    assert "988" in raised.value.errors[0].message
 
 
 def test_profiles_come_back_byte_for_byte() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf, isnan
 from uuid import UUID
 
@@ -64,7 +65,7 @@ def pages(
         if not page.more:
             assert page.total == len(found)
             return found
-        after = Position(page.ranks[-1], index.id_of(int(page.rows[-1])))
+        after = Position(page.ranks[-1], index.id_of(int(page.rows[-1])), page.last_tie)
 
 
 @THOROUGH
@@ -117,6 +118,23 @@ def test_by_name_and_by_wait(
     assert [number for number, _, _ in found] == sorted(expected, key=rank)
 
 
+@THOROUGH
+@given(directories(), points, radii, st.integers(1, 5))
+def test_equal_waits_are_nearest_first(
+    directory: list[ClinicProfile],
+    origin: tuple[float, float],
+    radius_m: float | None,
+    limit: int,
+) -> None:
+    found = pages(loaded(directory), Filters(), Point(*origin), "US-AZ", radius_m, Sort.WAIT, limit)
+    waits = {clinic.id.int: clinic.wait_days for clinic in directory}
+    for (one, near, _), (other, far, _) in pairwise(found):
+        assert near is not None
+        assert far is not None
+        first, second = (inf if waits[n] is None else waits[n] or 0 for n in (one, other))
+        assert first < second or (first == second and near <= far + 1.0 + far / 100)
+
+
 @settings(THOROUGH, max_examples=60)
 @given(directories(most=20), points, st.integers(1, 4), st.data())
 def test_what_stays_is_on_one_page_exactly_while_others_come_and_go(
@@ -136,7 +154,7 @@ def test_what_stays_is_on_one_page_exactly_while_others_come_and_go(
         seen += [index.id_of(row).int for row in page.rows.tolist()]
         if not page.more:
             break
-        after = Position(page.ranks[-1], index.id_of(int(page.rows[-1])))
+        after = Position(page.ranks[-1], index.id_of(int(page.rows[-1])), page.last_tie)
         seq += 1
         touched = data.draw(st.sampled_from([clinic.id.int for clinic in directory] + [200_000]))
         stable.discard(touched)
