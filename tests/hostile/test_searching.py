@@ -66,7 +66,7 @@ def test_what_names_no_place(anybody: httpx.Client, near: str) -> None:
     "radius",
     [
         "0", "0mi", "0km", "0.000mi", "-5mi", "1e9km", "999999km", "19001km", "11807mi", "nan",
-        "nanmi", "infkm", "1e999999mi", "5", "mi", "5%20mi", "5m", "5MI", "+5mi", "%2B5mi", "5,5mi",
+        "nanmi", "infkm", "1e999999mi", "5", "mi", "5m", "5MI", "+5mi", "%2B5mi", "5,5mi",
         "5.mi", ".5mi", "0.0001mi", "ANY", "any%20", "", "9" * 400 + "mi", CANARY, "%F0%9F%98%80",
         "%D9%A5mi", "5mi%0a", "5mi%0d%0a",
     ],
