@@ -22,6 +22,7 @@ from api.directory.versions import Expected, stale
 from api.directory.writing import append_tombstone, load, write_batch
 from api.errors import Forbidden
 from db.connection import Connection
+from db.rows import ClinicRow
 from db.states import ClinicStatus
 
 
@@ -75,12 +76,15 @@ def drafted(body: ClinicWrite, codes: Codes, now: datetime) -> Draft:
 
 
 def replacing(body: ClinicWrite, codes: Codes, author: Author) -> Edit:
-    """A whole new profile for a clinic. Without `location` the stored point stays for as long as
-    the address does. A clinic that states its whole profile has verified it."""
+    """A whole new profile for a clinic. Without `location`, or with the found point that was read,
+    the stored point stays for as long as the address does. A clinic that states its whole profile
+    has verified it."""
 
     def edit(stored: Stored, now: datetime) -> Draft:
         before = written(stored.row, stored.offerings)
         after = checked(body, codes, now)
+        if _is_found_point(body.location, stored.row):
+            after = replace(after, location=None)
         if author.source == CLINIC and after.verified_at is None:
             after = replace(after, verified_at=now)
         _refuse_foreign(author, before, after)
@@ -100,15 +104,19 @@ def replacing(body: ClinicWrite, codes: Codes, author: Author) -> Edit:
 def amending(patch: ClinicPatch, codes: Codes, author: Author) -> Edit:
     """Some fields of a profile; what is sent is stood behind even where it says the same.
 
-    With a new address and no location the point is found anew.
+    With a new address and no location the point is found anew. A found point that is sent as it
+    was read counts as none.
     """
-    sent = {
+    everything = {
         name: value
         for name in ClinicPatch.__struct_fields__
         if (value := getattr(patch, name)) is not UNSET
     }
 
     def edit(stored: Stored, now: datetime) -> Draft:
+        sent = dict(everything)
+        if _is_found_point(sent.get("location"), stored.row):
+            del sent["location"]
         before = written(stored.row, stored.offerings)
         after = checked(replace(before, **sent), codes, now, sent.keys())
         _refuse_foreign(author, before, after)
@@ -121,6 +129,15 @@ def amending(patch: ClinicPatch, codes: Codes, author: Author) -> Edit:
         return Draft(body=after, fields=frozenset(sent) & set(FIELDS), needs_point=needs_point)
 
     return edit
+
+
+def _is_found_point(location: object, row: ClinicRow) -> bool:
+    """Whether it only repeats the point that was computed: nobody says that the clinic is there."""
+    return (
+        isinstance(location, LocationWrite)
+        and row.point_source != GIVEN
+        and (location.lat, location.lon) == (row.lat, row.lon)
+    )
 
 
 def _claims_in(body: ClinicWrite) -> frozenset[str]:

@@ -95,6 +95,31 @@ async def test_the_point_stays_for_as_long_as_the_address_does(service: Service)
     assert again["provenance"]["location"]["source"] == "operator"
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_a_found_point_that_is_written_back_stays_a_found_point(
+    service: Service, method: str
+) -> None:
+    before = await service.created(SMALL)
+    path = f"/v1/clinics/{before['id']}"
+    read = {"lat": before["location"]["lat"], "lon": before["location"]["lon"]}
+    sent = {"phone": "+16025550100", "location": read}
+    sent = {**SMALL, **sent} if method == "PUT" else sent
+    after = (await service.call(method, path, sent, match="*")).json()
+    assert after["phone"] == "+16025550100"
+    assert after["location"] == before["location"]
+    assert after["location"]["precision"] == "postal_area"
+    assert "location" not in after["provenance"]
+    # With another address, what was read is no longer where the clinic is.
+    moved = {**sent, "address": {"city": "Tucson", "state": "US-AZ", "country": "US"}}
+    found = (await service.call(method, path, moved, match="*")).json()["location"]
+    assert (found["source"], found["precision"]) == ("gazetteer", "city")
+    assert found["lat"] != read["lat"]
+    # A point that differs at all was given by somebody.
+    given = {**sent, "location": {**read, "lat": read["lat"] + 0.0001}}
+    exact = (await service.call(method, path, given, match="*")).json()["location"]
+    assert (exact["source"], exact["precision"]) == ("given", "exact")
+
+
 async def test_a_given_location_can_be_taken_back(service: Service) -> None:
     before = await service.created(FULL)
     answer = await service.call(
