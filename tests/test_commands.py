@@ -55,6 +55,32 @@ def test_a_key_from_the_command_line_works_and_is_revoked_from_it(running: Servi
     eventually(lambda: running.status("/v1/keys", key) == 401)
 
 
+@pytest.mark.parametrize(
+    "screen",
+    [
+        {},
+        {"COLUMNS": "30"},
+        {"COLUMNS": "80", "TTY_COMPATIBLE": "1"},
+        {"COLUMNS": "30", "TTY_COMPATIBLE": "1"},
+    ],
+    ids=["pipe", "narrow pipe", "terminal", "narrow terminal"],
+)
+def test_the_list_of_keys_never_shortens_what_is_needed_to_revoke_one(
+    given: Mapping[str, str], screen: Mapping[str, str]
+) -> None:
+    scopes = ("directory:write", "clinic:01900000-0000-7000-8000-000000000000")
+    flags = [part for scope in scopes for part in ("--scope", scope)]
+    name = "The [/] import desk of the county"
+    made = clinicway("keys", "create", "--name", name, *flags, settings=given)
+    listed = clinicway("keys", "list", settings={**given, **screen})
+    assert listed.returncode == 0, listed.stderr
+    row = next(line for line in listed.stdout.splitlines() if made.stdout.split("_")[2] in line)
+    assert "…" not in listed.stdout
+    if "TTY_COMPATIBLE" not in screen:
+        assert name in row
+        assert all(scope in listed.stdout for scope in scopes)
+
+
 @pytest.mark.slow
 def test_a_rotated_key_works_beside_its_successor_for_the_overlap(running: Service) -> None:
     old = running.key("admin")

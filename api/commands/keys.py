@@ -10,7 +10,9 @@ from typing import Final
 
 import msgspec
 from rich.console import Console
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
+from rich.text import Text
 
 from api.clock import Clock
 from api.commands.database import database_address, migrated_transaction
@@ -24,6 +26,9 @@ from api.settings import Settings
 
 ACTOR: Final = "command line"
 PAGE: Final = 500
+ID_LENGTH: Final = 32
+UNLIMITED: Final = 10_000
+"""Columns of text: more than any key's row has."""
 
 
 async def run_keys(
@@ -117,7 +122,12 @@ async def list_all(settings: Settings, clock: Clock, console: Console, *, ended:
                 keys += [Key.from_row(row, now) for row in rows]
                 if before is None:
                     break
-    console.print(_table(keys))
+    table = _table(keys)
+    if not console.is_terminal:
+        # A pipe has no width: a line for each key and scope.
+        unlimited = console.options.update(max_width=UNLIMITED)
+        table.width = Measurement.get(console, unlimited, table).maximum
+    console.print(table, crop=False)
     return 0
 
 
@@ -149,11 +159,14 @@ def _id_in(text: str) -> str:
 
 
 def _table(keys: Sequence[Key]) -> Table:
-    table = Table("id", "name", "scopes", "state", "created", "last used", "expires")
+    # Whoever revokes a key copies its id from here, so a narrow terminal shortens nothing.
+    table = Table(Column("id", min_width=ID_LENGTH, no_wrap=True))
+    for name in ("name", "scopes", "state", "created", "last used", "expires"):
+        table.add_column(name, overflow="fold")
     for key in keys:
         table.add_row(
             key.id,
-            key.name,
+            Text(key.name),
             "\n".join(key.scopes),
             key.state.value,
             _day(key.created_at),
