@@ -28,7 +28,7 @@ from litestar.types import (
 
 from api.clock import Clock
 from api.errors import NotFound, Unavailable
-from api.logs import described
+from api.logs import Seldom, described
 from api.metrics import Requests, shown_method
 from api.operations import PROBLEM_JSON, documentation
 from api.parameters import refuse_parameters
@@ -43,7 +43,6 @@ _SAFETY: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
 )
-_BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class AnswerCutShort(Exception):
@@ -63,6 +62,7 @@ class Edge:
         self._monotonic = clock.monotonic
         self._requests = requests
         self._access_log = access_log
+        self._unavailable = Seldom()
         # Unique without asking the system for randomness each time: one id a process, then a count.
         self._prefix = clock.new_id().hex
         self._numbers = count(1)
@@ -80,7 +80,7 @@ class Edge:
             scope["method"] = "GET"
         self._requests.in_flight += 1
         try:
-            if exchange.method not in _BODILESS and _has_body(scope["headers"]):
+            if _has_body(scope["headers"]):
                 receive = exchange.reading(receive)
             if _is_readable(scope["path"]):
                 await self._app(scope, receive, self._sender(scope, exchange))
@@ -114,7 +114,9 @@ class Edge:
     def _finish(self, scope: HTTPScope, exchange: _Exchange, seconds: float) -> None:
         route = route_of(scope)
         self._requests.observe(route, exchange.method, exchange.status, seconds)
-        if self._access_log or exchange.status >= 500:
+        if exchange.status == 503:
+            self._tell_of_outage(scope, exchange, route)
+        if self._access_log or (exchange.status >= 500 and exchange.status != 503):
             structlog.get_logger("api.edge").info(
                 "request",
                 request_id=exchange.request_id,
@@ -123,6 +125,21 @@ class Edge:
                 status=exchange.status,
                 ms=round(seconds * 1000, 3),
             )
+
+    def _tell_of_outage(self, scope: HTTPScope, exchange: _Exchange, route: str) -> None:
+        held_back = self._unavailable.due(self._monotonic())
+        if held_back is None:
+            return
+        why = cast("dict[str, dict[str, object]]", scope["state"]).get("unavailable", {})
+        structlog.get_logger("api.edge").warning(
+            "not available",
+            request_id=exchange.request_id,
+            method=shown_method(exchange.method),
+            route=route,
+            status=exchange.status,
+            not_shown=held_back,
+            **why,
+        )
 
 
 class _Exchange:

@@ -89,7 +89,7 @@ def test_a_radius_that_is_none(anybody: httpx.Client, radius: str) -> None:
         ("route=iv,canary", "route"),
         ("setting=at%20home", "setting"),
         ("state=AZ", "state"),
-        ("state=US-az", "state"),
+        ("state=US-AZZ", "state"),
         ("payer=canary", "payer"),
         ("language=e", "language"),
         ("language=%F0%9F%98%80", "language"),
