@@ -6,6 +6,7 @@ from itertools import product
 from typing import Final, Protocol
 
 import msgspec
+from msgspec.structs import replace
 from tzfpy import get_tz
 
 from api.directory.checking import invalid
@@ -13,17 +14,21 @@ from api.directory.profile import GIVEN
 from api.directory.schemas import AddressWrite, LocationWrite
 from api.errors import FieldError
 from api.search.place import Address, Place
+from api.search.place_text import fold
 from api.search.sphere import metres_between
 from db.rows import ClinicRow
 from db.states import PointPrecision
 
 FAR_FROM_POSTAL_CODE: Final = "far-from-postal-code"
 OUTSIDE_COUNTRY: Final = "outside-country"
+POSTAL_CODE_ELSEWHERE: Final = "postal-code-elsewhere"
 ADDRESS_NOT_FOUND: Final = "address-not-found"
 
 NEAR_ENOUGH_M: Final = 25_000.0
 """A point this near its postal code's is never doubted: rural areas are wide."""
 UNCERTAINTIES: Final = 3
+CITY_REACHES_M: Final = 60_000.0
+"""A postal code this near the middle of its city is never doubted: Anchorage reaches as far."""
 
 # About five kilometres, tried around a point on a pier or a small island.
 _NUDGE_DEGREES: Final = 0.05
@@ -82,8 +87,12 @@ async def point_of(
 
 
 async def found_point(places: Places, address: AddressWrite) -> Point | None:
-    """None when nothing is known of the address, not even its city."""
-    place = await places.locate(address)
+    """None when nothing is known of the address, not even its city.
+
+    A postal code of another place than the city's is flagged, and the rest of the address counts.
+    """
+    elsewhere = await _has_postal_code_of_elsewhere(places, address)
+    place = await places.locate(replace(address, postal_code=None) if elsewhere else address)
     # The middle of a state is no answer to "where is it".
     if place is None or place.precision == "state" or place.country != address.country:
         return None
@@ -93,6 +102,7 @@ async def found_point(places: Places, address: AddressWrite) -> Point | None:
         source=place.source,
         precision=PointPrecision(place.precision),
         uncertainty_m=place.uncertainty_m,
+        flags=(POSTAL_CODE_ELSEWHERE,) if elsewhere else (),
         time_zone=time_zone(place.lat, place.lon),
     )
 
@@ -124,6 +134,28 @@ def _is_far_from_postal_code(places: Places, address: AddressWrite, lat: float, 
         return False
     distance = metres_between(lat, lon, area.lat, area.lon)
     return distance > max(NEAR_ENOUGH_M, UNCERTAINTIES * area.uncertainty_m)
+
+
+async def _has_postal_code_of_elsewhere(places: Places, address: AddressWrite) -> bool:
+    """Whether the postal code is known, and is one of another state or far from the city."""
+    if address.postal_code is None:
+        return False
+    area = places.postal_point(address.country, address.postal_code)
+    if area is None:
+        return False
+    if area.state != address.state:
+        return True
+    # Towns of one name in one state: the code says which.
+    if fold(address.city) in fold(area.label):
+        return False
+    # Without a street this is no question for a service on the network.
+    city = await places.locate(replace(address, postal_code=None, line1=None))
+    if city is None:
+        return False
+    distance = metres_between(city.lat, city.lon, area.lat, area.lon)
+    return distance > max(
+        CITY_REACHES_M, UNCERTAINTIES * max(area.uncertainty_m, city.uncertainty_m)
+    )
 
 
 def stored_point(row: ClinicRow) -> Point | None:

@@ -199,7 +199,7 @@ class Loader:
             row.line, f"{where}: does not fit the address ({', '.join(flags)}); the address counts"
         )
         found = await found_point(self._places, address)
-        return found and msgspec.structs.replace(found, flags=tuple(flags))
+        return found and msgspec.structs.replace(found, flags=(*flags, *found.flags))
 
     async def _write(self, ready: Sequence[Ready]) -> None:
         actor = f"import:{self._report.kind}"

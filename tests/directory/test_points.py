@@ -7,7 +7,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from msgspec.structs import replace
 
-from api.directory.points import FAR_FROM_POSTAL_CODE, given_point, point_of, time_zone
+from api.directory.points import (
+    FAR_FROM_POSTAL_CODE,
+    POSTAL_CODE_ELSEWHERE,
+    given_point,
+    point_of,
+    time_zone,
+)
 from api.directory.schemas import AddressWrite, LocationWrite
 from api.errors import InvalidBody
 from api.search.places import Places
@@ -65,6 +71,48 @@ async def test_a_point_is_found_from_the_postal_code_else_the_city(places: Place
     city = await point_of(places, replace(PHOENIX, postal_code=None), None)
     assert city is not None
     assert city.precision is PointPrecision.CITY
+
+
+@pytest.mark.parametrize(
+    ("address", "code", "label"),
+    [
+        (PHOENIX, "10001", "New York"),
+        (PHOENIX, "85701", "Tucson, in the same state"),
+        (PHOENIX, "86001-1234", "Flagstaff"),
+        (LONDON, "EH1", "Edinburgh"),
+        (LONDON, "M1 1AA", "Manchester"),
+    ],
+)
+async def test_a_postal_code_of_elsewhere_is_flagged_and_the_city_counts(
+    places: Places, address: AddressWrite, code: str, label: str
+) -> None:
+    point = await point_of(places, replace(address, postal_code=code), None)
+    city = await point_of(places, replace(address, postal_code=None), None)
+    assert point is not None, label
+    assert city is not None
+    assert point.flags == (POSTAL_CODE_ELSEWHERE,)
+    assert point == replace(city, flags=point.flags)
+
+
+@pytest.mark.parametrize(
+    ("city", "state", "code"),
+    [
+        ("Phoenix", "US-AZ", "85016"),
+        ("Phoenix", "US-AZ", "85142"),  # a suburb
+        ("Phoenix", "US-AZ", "00000"),  # known to nobody
+        ("Los Angeles", "US-CA", "90731"),  # its harbour, 30 km off
+        ("Anchorage", "US-AK", "99587"),  # Girdwood, 55 km off
+        ("Greenville", "US-NY", "12083"),  # a larger Greenville lies 160 km off
+        ("Qqxyzzy", "US-AZ", "85701"),  # a city that is not known speaks against nothing
+    ],
+)
+async def test_a_postal_code_that_may_be_right_is_not_doubted(
+    places: Places, city: str, state: str, code: str
+) -> None:
+    address = AddressWrite(city=city, state=state, country="US", postal_code=code)
+    point = await point_of(places, address, None)
+    assert point is not None
+    assert point.flags == ()
 
 
 async def test_an_address_that_nobody_knows_has_no_point(places: Places) -> None:

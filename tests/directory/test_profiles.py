@@ -136,6 +136,11 @@ async def test_points_that_contradict_the_address(service: Service) -> None:
     assert [each["pointer"] for each in refused.json()["errors"]] == ["/location"]
     far = await service.created(body(FULL, location={"lat": 32.22, "lon": -110.97}))
     assert far["location"]["flags"] == ["far-from-postal-code"]
+    elsewhere = await service.created(
+        body(SMALL, address={**SMALL["address"], "postal_code": "10001"})
+    )
+    assert elsewhere["location"]["flags"] == ["postal-code-elsewhere"]
+    assert (elsewhere["location"]["precision"], elsewhere["state"]) == ("city", "US-AZ")
 
 
 async def test_amending_leaves_the_rest_and_null_clears(service: Service) -> None:
