@@ -20,13 +20,36 @@ _MOST_FRAMES = 12
 
 def described(error: BaseException) -> dict[str, object]:
     """An exception without its text: classes, places in the code, and the database's own codes."""
-    facts: dict[str, object] = {"error": _name(error), "at": _frames(error)}
+    return {**named(error), "at": _frames(error)}
+
+
+def named(error: BaseException) -> dict[str, object]:
+    """The same without the places in the code: for a failure that is nobody's fault."""
+    facts: dict[str, object] = {"error": _name(error)}
     if causes := [_name(each) for each in _causes(error)]:
         facts["caused_by"] = causes
     for name in ("sqlstate", "constraint"):
         if (value := getattr(error, name, None)) is not None:
             facts[name] = value
     return facts
+
+
+class Seldom:
+    """At most one line a second, so that an outage under load does not fill the disk."""
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+        self._held_back = 0
+
+    def due(self, now: float) -> int | None:
+        """How many lines were held back since the last one; None when this one is to be, too.
+        `now` is in seconds of a monotonic clock."""
+        if self._last is not None and now - self._last < 1.0:
+            self._held_back += 1
+            return None
+        self._last = now
+        held_back, self._held_back = self._held_back, 0
+        return held_back
 
 
 def _name(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from litestar.types import Scope
 
 import api.errors as known
 from api.errors import Problem
-from api.logs import described
+from api.logs import described, named
 from api.metrics import shown_method
 from api.operations import PROBLEM_JSON, ProblemDocument, answers, problems
 from db.errors import AlreadyThere, DatabaseUnavailable, TransactionConflict, ValueRefused
@@ -126,7 +126,10 @@ def answer_problem(request: Request[Any, Any, Any], error: Exception) -> Respons
     """Litestar's handler for every exception."""
     problem = problem_from(error)
     request_id = str(request.scope["state"].get("request_id", ""))
-    if problem.status >= 500 or not isinstance(error, Problem | HTTPException):
+    if isinstance(error, DatabaseUnavailable | known.Unavailable):
+        # Each request meets it while the database is away: the edge says so once a second.
+        cast("dict[str, object]", request.scope["state"])["unavailable"] = named(error)
+    elif problem.status >= 500 or not isinstance(error, Problem | HTTPException):
         log = structlog.get_logger("api.problems")
         (log.error if problem.status == 500 else log.warning)(
             "request failed",

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.logs import Seldom
 from api.metrics import Requests, make_registry
 from api.settings import Settings
 from db.embedded import EmbeddedPostgres
@@ -217,6 +218,30 @@ def test_a_fault_is_logged_under_the_id_that_the_caller_got(edge_server: Served)
     assert failed["error"] == "RuntimeError"
     assert failed["route"] == "/probe/crash"
     assert any("serving.py" in place for place in failed["at"])
+
+
+def test_an_outage_is_one_line_a_second_however_many_ask() -> None:
+    with serving(Settings(database_url=NO_DATABASE)) as served, httpx.Client() as client:
+        began = time.monotonic()
+        for _ in range(200):
+            assert client.get(f"{served.url}/probe/away").status_code == 503
+        served.logged("not available")
+        most = int(time.monotonic() - began) + 1
+        lines = [line for line in served.log().splitlines() if "/probe/away" in line]
+    said = [json.loads(line) for line in lines]
+    assert 1 <= len(said) <= most
+    for each in said:
+        assert (each["event"], each["status"]) == ("not available", 503)
+        assert each["error"] == "db.errors.DatabaseUnavailable"
+        assert "at" not in each
+    assert len(said) + sum(each["not_shown"] for each in said) <= 200
+
+
+def test_what_was_held_back_is_counted() -> None:
+    seldom = Seldom()
+    assert [seldom.due(now) for now in (5.0, 5.1, 5.9, 6.0, 6.5, 9.0, 10.0)] == [
+        *(0, None, None, 2, None, 1, 0)
+    ]
 
 
 def test_success_is_logged_only_when_asked_for(edge_server: Served) -> None:
