@@ -64,6 +64,10 @@ def eventually(condition: Callable[[], bool], said: Callable[[], str] = str) -> 
         time.sleep(0.05)
 
 
+def _hang_up_as_usual() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class Service:
     """`clinicway serve` in a process of its own."""
 
@@ -83,6 +87,8 @@ class Service:
                 env=environment(),
                 stdout=out,
                 stderr=err,
+                # Under nohup the tests ignore hang-ups, and so would the service, as it should.
+                preexec_fn=_hang_up_as_usual,
             )
 
     @property

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -125,7 +126,9 @@ def assert_stops_in_order(service: Service, number: signal.Signals) -> None:
 
 def killed(service: Service, victims: list[psutil.Process]) -> None:
     for process in victims:
-        process.kill()
+        # A child of PostgreSQL may have ended by itself since they were listed.
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     service.process.wait(timeout=60)
 
 
