@@ -190,7 +190,8 @@ def test_a_refused_row_is_listed_with_its_line_and_the_rest_goes_in(
     bad = tmp_path / "bad.csv"
     bad.write_text("\n".join([*lines[:3], "not,a,row", lines[3]]) + "\n", "utf-8")
     report = clinicway("import", "samhsa", str(bad), settings=given)
-    assert report.returncode == 0
+    assert report.returncode == 1, "a timer that imports is to notice"
+    assert report.stderr.count("clinicway:") == 0
     found = counts(report.stdout)
     assert (found["created"], found["refused"]) == (3, 1)
     assert re.search(r"^  line 4: \S+", report.stdout, re.MULTILINE)

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from api.clock import Clock
 from api.commands.database import database_address, opened
-from api.commands.failures import CommandError
+from api.commands.failures import FAILED, CommandError
 from api.commands.prepare import update_schema
 from api.commands.wiring import make_places
 from api.directory.catalogue import Catalogue
@@ -49,7 +49,8 @@ async def run_file_import(
     console: Console,
     progress: Console,
 ) -> int:
-    """Raises CommandError when the file cannot be used; refused rows are no failure."""
+    """1 when a row was refused, though the rest went in. Raises CommandError when the file cannot
+    be used."""
     path = Path(arguments.file)
     _require_readable(path)
     options = ImportOptions(
@@ -69,7 +70,8 @@ async def run_file_import(
                     arguments.kind, path, pool, clock, places, options, _moving(bar)
                 )
     _print(report, console)
-    return 0
+    # Whoever imports by a timer hears of rows that did not go in.
+    return FAILED if report.refused_count else 0
 
 
 def _require_readable(path: Path) -> None:

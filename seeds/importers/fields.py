@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat
 
+LONGEST_SHOWN = 60
+
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 # How American lists write a number; the parser knows more forms and takes its time.
 _AMERICAN = re.compile(r"\(?\d{3}\)?[-. ]?\d{3}[-. ]?\d{4}", re.ASCII)
@@ -40,6 +42,12 @@ def phone(text: str, country: str) -> tuple[str | None, str | None]:
     except NumberParseException:
         return None, None
     return phonenumbers.format_number(number, PhoneNumberFormat.E164), extension
+
+
+def shown(text: str) -> str:
+    """A word of the file as it may be printed: short, and nothing that a terminal acts on."""
+    plain = "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+    return f"'{plain}'" if len(plain) <= LONGEST_SHOWN else f"'{plain[:LONGEST_SHOWN]}…'"
 
 
 def several(text: str, mark: str = ";") -> list[str]:

@@ -28,7 +28,7 @@ from db.queries.clinics import find_clinics, imported_clinics
 from db.rows import ImportedRow
 from db.states import ClinicStatus
 from seeds.importers.contacts import contacts_at_fault, left_out
-from seeds.importers.mapped import Mapped, PassedOver, Unreadable, named_column
+from seeds.importers.mapped import Mapped, PassedOver, Unreadable, named_column, place_in_cell
 from seeds.importers.report import ImportOptions, ImportReport, Refused
 
 T = TypeVar("T")
@@ -163,7 +163,7 @@ class Loader:
                 body = self._checked(row, now)
                 point = await self._point(row, body)
             except Problem as problem:
-                self._report.refuse(row.line, self._reason(problem))
+                self._report.refuse(row.line, self._reason(problem, row.profile))
                 continue
             ready.append(Ready(mapped=row, digest=digest, body=body, point=point))
         return ready
@@ -252,7 +252,8 @@ class Loader:
                     body = checked(body, self._codes, step.now)
                 except Problem as problem:
                     raise Refused(
-                        f"together with the fields that a person verified: {self._reason(problem)}"
+                        "together with the fields that a person verified: "
+                        + self._reason(problem, body)
                     ) from None
                 account.keep(row.mapped.line, row.mapped.key, kept)
             if "location" in verified_fields(existing.row) or "address" in kept:
@@ -267,9 +268,13 @@ class Loader:
             import_hash=row.digest,
         )
 
-    def _reason(self, problem: Problem) -> str:
+    def _reason(self, problem: Problem, profile: ClinicWrite) -> str:
+        fields = msgspec.to_builtins(profile)
         found = [
-            f"{self._column(error.pointer or '')}: {error.message}" for error in problem.errors
+            f"{self._column(pointer)}: {error.message}"
+            + place_in_cell(pointer.strip("/").split("/"), fields)
+            for error in problem.errors
+            for pointer in [error.pointer or ""]
         ]
         return "; ".join(dict.fromkeys(found)) or problem.detail
 

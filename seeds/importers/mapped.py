@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import cast
 
 import msgspec
 from msgspec.structs import replace
 
 from api.directory.provenance import CLAIMS
 from api.directory.schemas import ClinicWrite
+from seeds.importers.fields import shown
 from seeds.importers.report import Refused
 from seeds.importers.table import BadRow, Row, Table
 
@@ -55,7 +57,7 @@ def profile_of(fields: Mapping[str, object], columns: Mapping[str, str]) -> Clin
     try:
         return msgspec.convert(fields, ClinicWrite)
     except msgspec.ValidationError as error:
-        raise Refused(_reason(str(error), columns)) from None
+        raise Refused(_reason(str(error), fields, columns)) from None
 
 
 def named_column(path: str, columns: Mapping[str, str]) -> str:
@@ -66,6 +68,34 @@ def named_column(path: str, columns: Mapping[str, str]) -> str:
         if (column := columns.get(".".join(parts[:end]))) is not None:
             return column
     return parts[0]
+
+
+def place_in_cell(steps: Sequence[str], fields: Mapping[str, object]) -> str:
+    """Which of the several things in a cell is meant, such as " ('hiccups' in offering 2)"; ""
+    where a cell holds but one. `steps` lead to it through the fields of a profile."""
+    if len(steps) < 2 or not steps[1].isdigit():
+        return ""
+    number = int(steps[1]) + 1
+    if steps[0] != "offerings":
+        return f" (value {number})" if steps[0] in _LISTS else ""
+    found = _found(fields, steps)
+    return (
+        f" ({shown(found)} in offering {number})"
+        if isinstance(found, str)
+        else (f" (offering {number})")
+    )
+
+
+def _found(within: object, steps: Sequence[str]) -> object:
+    for step in steps:
+        match within:
+            case dict():
+                within = cast("dict[str, object]", within).get(step)
+            case list() if step.isdigit() and int(step) < len(cast("list[object]", within)):
+                within = cast("list[object]", within)[int(step)]
+            case _:
+                return None
+    return within
 
 
 def read_rows(
@@ -83,6 +113,8 @@ def read_rows(
 
 
 _PATH = re.compile(r" - at `\$\.?([^`]*)`$")
+_STEP = re.compile(r"[^.\[\]]+")
+_LISTS = frozenset({"payers", "languages", "assesses", "programmes", "unverified"})
 _INDEX = re.compile(r"\[[^]]*\]")
 
 # What would be right, where the type's own words would not say it.
@@ -102,7 +134,7 @@ _RIGHT: Mapping[str, str] = {
 }
 
 
-def _reason(message: str, columns: Mapping[str, str]) -> str:
+def _reason(message: str, fields: Mapping[str, object], columns: Mapping[str, str]) -> str:
     found = _PATH.search(message)
     path = _INDEX.sub("", found[1]) if found else ""
     parts = path.split(".")
@@ -116,7 +148,8 @@ def _reason(message: str, columns: Mapping[str, str]) -> str:
     )
     if said is None:
         said = _plain(message[: found.start()] if found else message)
-    return f"{named_column(path, columns)}: {said}"
+    where = place_in_cell(_STEP.findall(found[1]), fields) if found else ""
+    return f"{named_column(path, columns)}: {said}{where}"
 
 
 def _plain(expected: str) -> str:

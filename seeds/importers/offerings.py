@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 
-from seeds.importers.fields import several
+from seeds.importers.fields import several, shown
 from seeds.importers.report import Refused
 
 _WHAT = re.compile(r"(?:(\w+) +)?(\w+) ?/ ?(\w+)")
@@ -28,15 +28,18 @@ _DETAILS = {
 
 def read_offerings(text: str, column: str) -> list[dict[str, object]]:
     """The offerings of a cell, as `OfferingWrite` is written. Raises `Refused`."""
-    return [_offering(part, column) for part in several(text, "|")]
+    return [
+        _offering(part, f"{column}: offering {number}")
+        for number, part in enumerate(several(text, "|"), start=1)
+    ]
 
 
-def _offering(text: str, column: str) -> dict[str, object]:
+def _offering(text: str, where: str) -> dict[str, object]:
     first, *details = [part.strip() for part in text.split(",")]
     head, _, conditions = first.partition(":")
     what = _WHAT.fullmatch(head.strip().lower())
     if what is None:
-        raise Refused(f"{column}: an offering must begin with route/setting, such as iv/clinic")
+        raise Refused(f"{where}: an offering must begin with route/setting, such as iv/clinic")
     offering: dict[str, object] = {
         "drug": what[1] or "ketamine",
         "route": what[2],
@@ -49,21 +52,23 @@ def _offering(text: str, column: str) -> dict[str, object]:
         if name == "in":
             offering["coverage"] = several(value.upper(), "+")
         elif name == "price":
-            offering["price"] = _price(value.strip(), column)
+            offering["price"] = _price(value.strip(), where)
         elif name in _DETAILS:
             if not re.fullmatch(r"\d{1,6}", value.strip(), re.ASCII):
-                raise Refused(f"{column}: {name} must be followed by a whole number")
+                raise Refused(f"{where}: {name} must be followed by a whole number")
             protocol[_DETAILS[name]] = int(value)
         else:
             known = ", ".join([*_DETAILS, "price", "in"])
-            raise Refused(f"{column}: a detail must begin with one of {known}")
+            raise Refused(
+                f"{where}: {shown(name)} is no detail; one must begin with one of {known}"
+            )
     if protocol:
         offering["protocol"] = protocol
     return offering
 
 
-def _price(text: str, column: str) -> dict[str, str]:
+def _price(text: str, where: str) -> dict[str, str]:
     found = _PRICE.fullmatch(text)
     if found is None:
-        raise Refused(f"{column}: a price must be written like 450.00 USD/session")
+        raise Refused(f"{where}: a price must be written like 450.00 USD/session")
     return {"amount": found[1], "currency": found[2].upper(), "per": found[3] or "session"}

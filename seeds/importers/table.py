@@ -11,10 +11,12 @@ import gzip
 import io
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from seeds.importers.fields import shown
 from seeds.importers.report import NotImportable, Progress, Refused
 
 MAX_LINE = 1 << 20
@@ -201,12 +203,16 @@ class Table:
         columns: dict[str, int] = {}
         for at, name in enumerate(names):
             if known is not None and name not in spelled:
+                near = get_close_matches(name, spelled, n=1)
                 raise NotImportable(
-                    f"The name of column {at + 1} is not one that a {named} may have."
+                    f"Column {at + 1}, {shown(cells[at].strip())}, is not one that a {named} may "
+                    f"have." + (f" Did you mean '{spelled[near[0]]}'?" if near else "")
                 )
             column = spelled.get(name, cells[at].strip())
             if column in columns:
-                raise NotImportable(f"Column {at + 1} has the name of an earlier column.")
+                raise NotImportable(
+                    f"Column {at + 1}, {shown(column)}, has the name of an earlier column."
+                )
             columns[column] = at
         return columns
 

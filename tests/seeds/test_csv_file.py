@@ -210,6 +210,26 @@ def test_a_wrong_cell_refuses_the_row_and_names_the_column(column: str, cell: st
 
 
 @pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        ("iv/garden", "the setting must be clinic or at_home ('garden' in offering 2)"),
+        (
+            "iv/clinic: crps + \x1b[2Jx",
+            "has characters or a form that the field cannot have ('\ufffd[2jx' in offering 2)",
+        ),
+        (
+            "iv",
+            "offering 2: an offering must begin with route/setting, such as iv/clinic",
+        ),
+    ],
+)
+def test_of_several_offerings_the_wrong_one_is_named(second: str, reason: str) -> None:
+    with pytest.raises(Refused) as caught:
+        read({**FULL, "offerings": f"iv/clinic | {second} | im/clinic"})
+    assert str(caught.value) == f"offerings: {reason}"
+
+
+@pytest.mark.parametrize(
     ("column", "cell"),
     [("phone", "call us"), ("email", "x" * 255), ("website", "https://" + "x" * 500)],
 )

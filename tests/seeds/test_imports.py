@@ -146,7 +146,14 @@ async def test_every_kind_of_bad_row_is_refused_by_line_and_the_rest_goes_in(
         ({"offerings": "iv/at_home, in US-AZ"}, "offerings: must be clinic: an infusion"),
         ({"offerings": "oral/at_home"}, "offerings: must name at least one state"),
         ({"offerings": "iv/clinic: hiccups"}, "offerings: must be a code of the catalogue"),
-        ({"payers": "gold"}, "payers: must be a code of the catalogue of payers"),
+        (
+            {"offerings": "iv/clinic: crps | im/clinic: crps + hiccups"},
+            "offerings: must be a code of the catalogue of conditions ('hiccups' in offering 2)",
+        ),
+        (
+            {"payers": "medicare; gold"},
+            "payers: must be a code of the catalogue of payers (value 2)",
+        ),
         ({"payers": "medicare", "languages": "english!"}, "languages: must be a BCP 47"),
         ({"age_min": "60", "age_max": "20"}, "age_max: must be at least the lowest age"),
         ({"hours": "mon 09:00-17:00;mon 10:00-11:00"}, "hours: must not start while"),

@@ -112,7 +112,7 @@ def test_a_quote_never_closed_in_a_long_file_costs_one_row(written: Written) -> 
         (b"name;city\n1;2\n", "not separated by commas"),
         (b"name\tcity\n1\t2\n", "not separated by commas"),
         (b"name,town\n", "has no column 'city'"),
-        (b"name,city,Name\n", "Column 3 has the name of an earlier column"),
+        (b"name,city,Name\n", "Column 3, 'name', has the name of an earlier column"),
         (b'{"name": "x"}', "This is no clinic table"),
         (b"\x1f\x8bnot gzip at all", "gzip file is damaged"),
         (b"\xff\xd8\xff\xe0 JFIF", "not UTF-8"),
@@ -130,10 +130,13 @@ def test_a_gzip_file_cut_off_says_how_far_it_was_read(written: Written) -> None:
     assert "cut off after line" in sentence_for(written(packed[: len(packed) // 2]))
 
 
-def test_a_column_that_nobody_knows_is_told_by_its_place_alone(written: Written) -> None:
-    sentence = sentence_for(written(b"name,city,secret\n"), known=["name", "city"])
-    assert "column 3" in sentence
-    assert "secret" not in sentence
+def test_a_column_that_nobody_knows_is_named(written: Written) -> None:
+    sentence = sentence_for(written(b"name,city,Offering\n"), known=["name", "city", "offerings"])
+    assert sentence == (
+        "Column 3, 'Offering', is not one that a clinic table may have. Did you mean 'offerings'?"
+    )
+    far = sentence_for(written(b"name,\x1b[2J,city\n"), known=["name", "city"])
+    assert far == "Column 2, '\ufffd[2J', is not one that a clinic table may have."
 
 
 def test_a_folder_and_a_missing_file(tmp_path: Path) -> None:
