@@ -11,17 +11,36 @@ from msgspec import UNSET, Meta, UnsetType
 
 from db.states import Accepting, Drug, PointPrecision, Route, Setting
 
-# What any free text may hold: printable characters, no control characters (NUL above all).
+# Controls, line separators, and formats that are invisible or change the direction: with them a
+# name reads otherwise than it is. U+200C and U+200D stay: some scripts need them.
+_HIDDEN_BUT_BREAKS = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    # Beyond U+FFFF Python and JSON Schema have no escape in common.
+    r"\ufeff\ufff9-\ufffb" + "\U000e0000-\U000e007f"
+)
+_HIDDEN = r"\t\n" + _HIDDEN_BUT_BREAKS
+_BLANK = r"\s\u200c\u200d"
+_ENDS = r"$(?!\n)"
+_PLAINLY = "without control characters and without marks that are invisible or change the direction"
+
+# What any free text may hold.
 Text = Annotated[
     str,
     Meta(
         min_length=1,
         max_length=200,
-        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$(?!\n)",
+        pattern=rf"^[^{_HIDDEN}]*[^{_BLANK}{_HIDDEN}][^{_HIDDEN}]*{_ENDS}",
+        extra={"right": f"text of 1 to 200 characters, some of them visible, {_PLAINLY}"},
     ),
 ]
 LongText = Annotated[
-    str, Meta(min_length=1, max_length=2000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]+$(?!\n)")
+    str,
+    Meta(
+        min_length=1,
+        max_length=2000,
+        pattern=rf"^[^{_HIDDEN_BUT_BREAKS}]+{_ENDS}",
+        extra={"right": f"text of 1 to 2000 characters, {_PLAINLY}"},
+    ),
 ]
 Slug = Annotated[
     str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$(?!\n)")
@@ -209,7 +228,7 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
 
 class Location(msgspec.Struct, frozen=True, kw_only=True):
     """Where the clinic is and how that was found; `flags` names doubts, such as
-    `far-from-postal-code` or `outside-country`."""
+    `far-from-postal-code`, `postal-code-elsewhere` or `outside-country`."""
 
     lat: float
     lon: float
