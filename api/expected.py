@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 import msgspec
 from msgspec import inspect
+
+FORM_UNSAID: Final = "of the form that the API reference states"
+"""Said of a pattern whose type has no words of its own."""
 
 
 @lru_cache(1024)
@@ -93,8 +97,8 @@ def _text(shortest: int | None, longest: int | None) -> str:
 def _form(pattern: str | None) -> str:
     if pattern is None:
         return ""
-    # Patterns that shut out control characters would be noise; the others say something.
-    return " without control characters" if r"\x" in pattern else f" of the form {pattern}"
+    # Nobody should have to read a regular expression.
+    return " without control characters" if r"\x" in pattern else f" {FORM_UNSAID}"
 
 
 def _items(fewest: int | None, most: int | None) -> str:

@@ -9,64 +9,27 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from db.states import Accepting, Drug, PointPrecision, Route, Setting
-
-# Controls, line separators, and formats that are invisible or change the direction: with them a
-# name reads otherwise than it is. U+200C and U+200D stay: some scripts need them.
-_HIDDEN_BUT_BREAKS = (
-    r"\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    # Beyond U+FFFF Python and JSON Schema have no escape in common.
-    r"\ufeff\ufff9-\ufffb" + "\U000e0000-\U000e007f"
+from api.directory.fields import (
+    Age,
+    Amount,
+    Count,
+    Country,
+    Currency,
+    Days,
+    LanguageTag,
+    Latitude,
+    Longitude,
+    Minutes,
+    Per,
+    RegistrationSystem,
+    RegistrationValue,
+    Slug,
+    StateCode,
+    Text,
+    TimeOfDay,
+    Weekday,
 )
-_HIDDEN = r"\t\n" + _HIDDEN_BUT_BREAKS
-_BLANK = r"\s\u200c\u200d"
-_ENDS = r"$(?!\n)"
-_PLAINLY = "without control characters and without marks that are invisible or change the direction"
-
-# What any free text may hold.
-Text = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=200,
-        pattern=rf"^[^{_HIDDEN}]*[^{_BLANK}{_HIDDEN}][^{_HIDDEN}]*{_ENDS}",
-        extra={"right": f"text of 1 to 200 characters, some of them visible, {_PLAINLY}"},
-    ),
-]
-LongText = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=2000,
-        pattern=rf"^[^{_HIDDEN_BUT_BREAKS}]+{_ENDS}",
-        extra={"right": f"text of 1 to 2000 characters, {_PLAINLY}"},
-    ),
-]
-Slug = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$(?!\n)")
-]
-StateCode = Annotated[
-    str,
-    Meta(
-        pattern=r"^[A-Z]{2}-[A-Z]{2,3}$(?!\n)",
-        description="ISO 3166-2",
-        examples=["US-AZ", "GB-ENG"],
-    ),
-]
-LanguageTag = Annotated[
-    str, Meta(max_length=35, description="BCP 47 language tag", examples=["en", "es", "ase"])
-]
-TimeOfDay = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$(?!\n)", examples=["09:00"])]
-Weekday = Annotated[str, Meta(pattern=r"^(mon|tue|wed|thu|fri|sat|sun)$(?!\n)", examples=["mon"])]
-Count = Annotated[int, Meta(ge=0, le=100_000)]
-Minutes = Annotated[int, Meta(ge=1, le=1440, description="minutes")]
-Days = Annotated[int, Meta(ge=0, le=3650, description="days")]
-Age = Annotated[int, Meta(ge=0, le=130, description="years")]
-Latitude = Annotated[float, Meta(ge=-90, le=90, description="degrees, WGS 84")]
-Longitude = Annotated[float, Meta(ge=-180, le=180, description="degrees, WGS 84")]
-Amount = Annotated[
-    str, Meta(pattern=r"^\d{1,8}(\.\d{1,2})?$(?!\n)", description="decimal", examples=["450.00"])
-]
+from db.states import Accepting, Drug, PointPrecision, Route, Setting
 
 
 class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -76,9 +39,7 @@ class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class AddressWrite(_Written):
     city: Text
     state: StateCode
-    country: Annotated[
-        str, Meta(pattern=r"^(US|GB)$(?!\n)", description="ISO 3166-1", examples=["US"])
-    ]
+    country: Country
     line1: Text | None = None
     line2: Text | None = None
     postal_code: Annotated[str, Meta(min_length=2, max_length=12)] | None = None
@@ -90,11 +51,8 @@ class LocationWrite(_Written):
 
 
 class RegistrationWrite(_Written):
-    system: Annotated[
-        str,
-        Meta(pattern=r"^(npi|gmc|state_licence)$(?!\n)", description="npi, gmc or state_licence"),
-    ]
-    value: Annotated[str, Meta(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9-]+$(?!\n)")]
+    system: RegistrationSystem
+    value: RegistrationValue
 
 
 class DirectorWrite(_Written):
@@ -114,10 +72,8 @@ class ProtocolWrite(_Written):
 
 class PriceWrite(_Written):
     amount: Amount
-    currency: Annotated[str, Meta(pattern=r"^(USD|GBP)$(?!\n)", examples=["USD"])]
-    per: Annotated[str, Meta(pattern=r"^(session|course|month)$(?!\n)", examples=["session"])] = (
-        "session"
-    )
+    currency: Currency
+    per: Per = "session"
 
 
 class OfferingWrite(_Written):
