@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from typing import Final, assert_never
-from uuid import UUID
 
 import structlog
 
@@ -120,10 +119,16 @@ class Follower:
             index = SearchIndex(self._catalogue.ancestors)
             version = await newest_change(conn)
             newest = await changes_after(conn, version - 1, 1)
-            last: UUID | None = None
-            while batch := await live_profiles(conn, last, BATCH):
-                index.load([row.profile.encode() for row in batch])
-                last = batch[-1].clinic_id
+            batch = await live_profiles(conn, None, BATCH)
+            while batch:
+                # The database looks for the next ones while these are taken in.
+                following = asyncio.create_task(live_profiles(conn, batch[-1].clinic_id, BATCH))
+                try:
+                    await asyncio.sleep(0)
+                    index.load([row.profile.encode() for row in batch])
+                finally:
+                    # Whatever happens, the connection is not left with a question under way.
+                    batch = await following
             for row in await redirects(conn):
                 index.redirect(row.clinic_id, row.slug, row.merged_into)
         index.finish_loading(version)
