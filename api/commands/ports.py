@@ -110,9 +110,3 @@ def _is_free(family: socket.AddressFamily, address: str, port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def is_taken(host: str, port: int) -> bool:
-    """Whether somebody listens there now. Raises PortError when the host has no address."""
-    family, address = _resolved(host, port)
-    return not _is_free(family, address, port)

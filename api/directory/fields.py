@@ -28,15 +28,6 @@ Text = Annotated[
         extra={"right": f"text of 1 to 200 characters, some of them visible, {_PLAINLY}"},
     ),
 ]
-LongText = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=2000,
-        pattern=rf"^[^{_HIDDEN_BUT_BREAKS}]+{_ENDS}",
-        extra={"right": f"text of 1 to 2000 characters, {_PLAINLY}"},
-    ),
-]
 Slug = Annotated[
     str,
     Meta(
