@@ -38,6 +38,11 @@ class Purpose(StrEnum):
     API_KEY = "api-key"
     CURSOR = "cursor"
     SEALING = "sealing"
+    FINGERPRINT = "fingerprint"
+    HISTORY = "history"
+    AUDIT = "audit"
+    TRACKING = "tracking"
+    IDEMPOTENCY = "idempotency"
 
 
 class _Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
