@@ -11,6 +11,8 @@ from typing import Annotated, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from api.links import served_at
+
 PREFIX = "CLINICWAY_"
 _MEBIBYTE = 1024 * 1024
 
@@ -139,6 +141,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=1000,
         ),
     ] = 1.0
+    public_url: (
+        Annotated[
+            str,
+            _text(
+                "Base of the links that are handed out; without it, http://host:port as served",
+                right="an http or https URL without a query, such as https://directory.example",
+                pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+            ),
+        ]
+        | None
+    ) = None
     environment: Annotated[
         str,
         _text(
@@ -216,6 +229,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def keyring_path(self) -> Path:
         return self.keyring or self.data_dir / "keyring.json"
+
+    @property
+    def link_base(self) -> str:
+        """What the path of a link is put behind: no slash at its end."""
+        return (self.public_url or served_at(self.host, self.port)).rstrip("/")
 
     def __repr__(self) -> str:
         # Tracebacks and logs print settings: what is secret stays out of them.

@@ -108,6 +108,12 @@ def test_an_empty_flag_is_not_silently_the_default() -> None:
         ("ACCESS_LOG", "perhaps"),
         ("DATA_DIR", " "),
         ("DATA_DIR", "a\0b"),
+        ("PUBLIC_URL", "clinicway.example"),
+        ("PUBLIC_URL", "ftp://clinicway.example"),
+        ("PUBLIC_URL", "https:///path"),
+        ("PUBLIC_URL", "https://user:password@clinicway.example"),
+        ("PUBLIC_URL", "https://clinicway.example/?a=b"),
+        ("PUBLIC_URL", "https://clinicway.example\n"),
     ],
 )
 def test_an_unusable_value_is_named_and_not_repeated(name: str, value: str) -> None:
@@ -134,6 +140,23 @@ def test_any_text_is_read_or_refused_in_our_words(variable: str, text: str) -> N
     except SettingsError as error:
         refusal = str(error)
     assert refusal in ("", f"{variable} must be {right}.")
+
+
+@pytest.mark.parametrize(
+    ("settings", "base"),
+    [
+        (Settings(), "http://127.0.0.1:8000"),
+        (Settings(host="0.0.0.0", port=81), "http://127.0.0.1:81"),
+        (Settings(host="::1", port=81), "http://[::1]:81"),
+        (Settings(host="::", port=81), "http://[::1]:81"),
+        (Settings(host="directory.example", port=81), "http://directory.example:81"),
+        (Settings(public_url="https://directory.example"), "https://directory.example"),
+        (Settings(public_url="https://directory.example/"), "https://directory.example"),
+        (Settings(public_url="https://x.example/ketamine/"), "https://x.example/ketamine"),
+    ],
+)
+def test_links_begin_where_the_service_is_reached(settings: Settings, base: str) -> None:
+    assert settings.link_base == base
 
 
 def test_secrets_stay_out_of_what_is_printed() -> None:

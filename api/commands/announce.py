@@ -7,7 +7,8 @@ from typing import Final
 
 from rich.console import Console
 
-from api.commands.ask import Answer, ask, reachable
+from api.commands.ask import Answer, ask
+from api.links import reachable, served_at
 
 EXAMPLE: Final = "/v1/clinics?near=90045&radius=25mi&route=iv"
 ASK_EVERY_SECONDS: Final = 0.1
@@ -27,8 +28,7 @@ class Announcement:
 
     @property
     def url(self) -> str:
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return served_at(self._host, self._port)
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="announce", daemon=True).start()

@@ -7,8 +7,9 @@ from typing import Final
 
 import msgspec
 
+from api.links import reachable
+
 TIMEOUT_SECONDS: Final = 5.0
-ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 (compared, not bound)
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -22,11 +23,6 @@ class Answer(msgspec.Struct, frozen=True):
             return msgspec.json.decode(self.body, type=dict[str, object]).get(name)
         except msgspec.DecodeError:
             return None
-
-
-def reachable(host: str) -> str:
-    """Where a service that listens on `host` is reached from this machine."""
-    return ANYWHERE.get(host, host)
 
 
 def ask(host: str, port: int, path: str) -> Answer:
