@@ -35,6 +35,7 @@ from api.search.places import Places
 from api.search.service import SearchService
 from api.settings import Settings
 from db.pool import Pool
+from db.roles import SERVICE
 
 _HEAD_START_SECONDS: Final = 5.0
 
@@ -67,7 +68,7 @@ def create_app(
     """
     dsn = settings.database_url
     assert dsn is not None, "the command line settles which database it is"
-    pool = database or Pool(dsn, size=settings.pool_size)
+    pool = database or Pool(dsn, size=settings.pool_size, role=SERVICE)
     keyring = Keyring.load_or_create(settings.keyring_path, clock)
     catalogue = Catalogue()
     follower = Follower(pool, dsn, catalogue, settings.index_poll_seconds)

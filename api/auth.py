@@ -28,6 +28,7 @@ CACHE_SECONDS: Final = 20.0
 """How long a key is taken to be what it was. A revoked key works in other processes for as long:
 the contract says 30 s, and a slow look-up needs its part of that."""
 CACHED_KEYS: Final = 10_000
+CLINIC_SCOPE: Final = "clinic:"
 NOTE_SECONDS: Final = 60.0
 """How often the last use of a key is written down, at most."""
 
@@ -54,6 +55,17 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     key_id: str
     scopes: frozenset[str]
+    principal: str
+    """Who it is, whichever key of the line is used: the id of the line's first."""
+
+    @property
+    def clinics(self) -> tuple[UUID, ...]:
+        """The clinics that this key speaks for, by its scopes `clinic:<id>`."""
+        return tuple(
+            UUID(scope.removeprefix(CLINIC_SCOPE))
+            for scope in sorted(self.scopes)
+            if scope.startswith(CLINIC_SCOPE)
+        )
 
     @property
     def actor(self) -> str:
@@ -70,7 +82,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     def may_edit(self, clinic_id: UUID) -> bool:
         """Whether this key may change that clinic's profile."""
-        return "directory:write" in self.scopes or f"clinic:{clinic_id}" in self.scopes
+        return "directory:write" in self.scopes or f"{CLINIC_SCOPE}{clinic_id}" in self.scopes
 
     def require_edit(self, clinic_id: UUID) -> None:
         """Raises Forbidden."""
@@ -109,7 +121,7 @@ class Authenticator:
         if row is None or not self._is_good(token, row, now):
             raise _refused("This API key is not known here, was revoked or has expired.")
         self._note(row.id, now)
-        return Caller(key_id=row.id, scopes=frozenset(row.scopes))
+        return Caller(key_id=row.id, scopes=frozenset(row.scopes), principal=row.principal)
 
     def forget(self, key_id: str) -> None:
         """Look the key up anew when it next comes: it was just changed by this process."""

@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 
 from db.errors import translated
+from db.roles import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
@@ -74,6 +75,15 @@ class Connection:
     ) -> None:
         with translated(self.is_lost):
             await self._driver.copy_records_to_table(table, records=records, columns=columns)
+
+    async def become_worker(self) -> None:
+        """Do the rest of this transaction as `db.roles.WORKER`, or of the savepoint if it fails.
+
+        For what follows from a step that row-level security has let through. The connection goes
+        back to the pool with the role that the pool gave it.
+        """
+        assert self._driver.is_in_transaction(), "outside a transaction this would change nothing"
+        await self.execute("select set_config('role', $1, true)", WORKER)
 
     async def listen(self, channel: str, on_payload: Callable[[str], None]) -> None:
         """Call back with the payload of every notification, for as long as the connection lives."""

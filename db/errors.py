@@ -120,12 +120,18 @@ def translated(is_lost: Callable[[], bool]) -> Generator[None]:
         raise _translate(error, lost=is_lost()) from None
 
 
+# invalid_parameter_value: there is no such role. insufficient_privilege: it is not for this login.
+_ROLE_REFUSED = frozenset({"22023", "42501"})
+
+
 @contextmanager
-def connecting() -> Generator[None]:
+def connecting(role: str | None = None) -> Generator[None]:
     """While a connection is being made or waited for, every failure means "not now"."""
     try:
         yield
     except DRIVER_ERRORS as error:
         message = f"No connection to PostgreSQL could be had ({type(error).__name__})"
         state: str | None = getattr(error, "sqlstate", None)
+        if role is not None and state in _ROLE_REFUSED:
+            message += f"; the login may be none that can become {role}, ask `clinicway doctor`"
         raise DatabaseUnavailable(message, sqlstate=state) from None

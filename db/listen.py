@@ -40,6 +40,7 @@ class Listener:
         on_connected: Callable[[], None],
         on_lost: Callable[[], None] | None = None,
         check_every: float = CHECK_EVERY,
+        role: str | None = None,
     ) -> None:
         self._dsn = dsn
         self._channel = channel
@@ -47,6 +48,7 @@ class Listener:
         self._on_connected = on_connected
         self._on_lost = on_lost
         self._check_every = check_every
+        self._role = role
         # The connection idles in no transaction and runs only the check, so it needs few limits.
         self._limits = Limits(acquire=2.0, statement=2.0)
 
@@ -55,7 +57,9 @@ class Listener:
         delay = FIRST_DELAY
         while True:
             try:
-                driver = await connect(self._dsn, self._limits, application="clinicway listener")
+                driver = await connect(
+                    self._dsn, self._limits, application="clinicway listener", role=self._role
+                )
             except DatabaseError:
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_DELAY)

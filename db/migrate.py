@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from db.connection import Connection, rows, value
-from db.errors import DatabaseUnavailable
+from db.errors import DatabaseUnavailable, StatementFailed
 from db.pool import Limits, connect
+from db.roles import SERVICE, WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,23 @@ LOCK_NOT_AVAILABLE = "55P03"
 TABLE_LOCK_WAIT = 1
 """Seconds; shorter than the `lock` limit of the pool, so that no request fails behind us."""
 TABLE_LOCK_ATTEMPTS = 30
+# What a migration asks of a person, by the code that it raises: texts of the server are not shown.
+_ROLES = f"{SERVICE} and {WORKER}"
+_TO_DO = {
+    "CW001": (
+        f"The login of CLINICWAY_DATABASE_URL may not create the roles {_ROLES}. Create both once "
+        f"as an administrator (create role {SERVICE} nologin; create role {WORKER} nologin;), "
+        f"and grant them to the login (grant {SERVICE}, {WORKER} to …;)."
+    ),
+    "CW002": (
+        f"The login of CLINICWAY_DATABASE_URL may not become {_ROLES}, which are there. Grant "
+        f"them once as an administrator: grant {SERVICE}, {WORKER} to …;"
+    ),
+    "CW003": (
+        f"The tables are out of sight of the roles {_ROLES}, most likely because the search_path "
+        'holds "$user". Name the schema: alter role … set search_path = …;'
+    ),
+}
 _FILE_NAME = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 
 _CREATE_LEDGER = """
@@ -170,6 +188,10 @@ async def _apply(conn: Connection, migration: Migration) -> None:
                     migration.title,
                     migration.sha256,
                 )
+        except StatementFailed as error:
+            if error.sqlstate in _TO_DO:
+                raise MigrationError(_TO_DO[error.sqlstate]) from None
+            raise
         except DatabaseUnavailable as error:
             if error.sqlstate != LOCK_NOT_AVAILABLE or attempt == TABLE_LOCK_ATTEMPTS:
                 raise

@@ -34,14 +34,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     lock: float = 2.0
     idle_in_transaction: float = 15.0
 
-    def server_settings(self, application: str) -> dict[str, str]:
-        return {
+    def server_settings(self, application: str, role: str | None) -> dict[str, str]:
+        settings = {
             "application_name": application,
             "timezone": "UTC",
             "statement_timeout": _milliseconds(self.statement),
             "lock_timeout": _milliseconds(self.lock),
             "idle_in_transaction_session_timeout": _milliseconds(self.idle_in_transaction),
         }
+        if role is not None:
+            # Given with the connection, it is also what a reset of the session goes back to.
+            settings["role"] = role
+        return settings
 
 
 def _milliseconds(seconds: float) -> str:
@@ -49,26 +53,30 @@ def _milliseconds(seconds: float) -> str:
 
 
 async def connect(
-    dsn: str, limits: Limits, *, application: str
+    dsn: str, limits: Limits, *, application: str, role: str | None = None
 ) -> asyncpg.Connection[asyncpg.Record]:
     """One connection outside the pool, to the primary when the address names several hosts.
 
-    Raises `DatabaseUnavailable`, after `limits.acquire` seconds at most.
+    With a `role` (of `db.roles`) it has that role's rights in place of the login's. Raises
+    `DatabaseUnavailable`, after `limits.acquire` seconds at most.
     """
-    with connecting():
+    with connecting(role):
         return await asyncpg.connect(
             dsn,
             timeout=limits.acquire,
             # The server's own limit comes first. This one is for a server that has stopped
             # answering, or a network that swallows packets.
             command_timeout=limits.statement + 1.0,
-            server_settings=limits.server_settings(application),
+            server_settings=limits.server_settings(application, role),
             target_session_attrs=SessionAttribute.primary,
         )
 
 
 class Pool:
-    """Connections to one database. Made by the composition root, closed by it."""
+    """Connections to one database. Made by the composition root, closed by it.
+
+    With a `role` (of `db.roles`) every connection has that role's rights in place of the login's.
+    """
 
     def __init__(
         self,
@@ -77,11 +85,13 @@ class Pool:
         size: int = 10,
         limits: Limits | None = None,
         application: str = "clinicway",
+        role: str | None = None,
     ) -> None:
         self._dsn = dsn
         self._size = size
         self._limits = limits or Limits()
         self._application = application
+        self._role = role
         self._driver: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
@@ -95,7 +105,7 @@ class Pool:
             max_size=self._size,
             timeout=limits.acquire,
             command_timeout=limits.statement + 1.0,
-            server_settings=limits.server_settings(self._application),
+            server_settings=limits.server_settings(self._application, self._role),
             target_session_attrs=SessionAttribute.primary,
         )
 
@@ -121,7 +131,7 @@ class Pool:
             await self.open()
         driver = self._driver
         assert driver is not None, "the pool was closed while a connection was asked for"
-        with connecting():
+        with connecting(self._role):
             held = await driver.acquire(
                 timeout=self._limits.acquire if patience is None else patience
             )

@@ -148,6 +148,9 @@ class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     revoked_at: datetime | None
     replaced_by: str | None
+    principal: str
+    """The id of the first key of its line: what a caller is known by after a rotation."""
+    email: str | None
 
 
 class StaleRow(msgspec.Struct, frozen=True, kw_only=True):

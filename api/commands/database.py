@@ -12,6 +12,7 @@ from db.connection import Connection
 from db.embedded import EmbeddedPostgres, place
 from db.migrate import migrate
 from db.pool import Limits, Pool
+from db.roles import SERVICE
 
 COMMAND_LIMITS: Final = Limits(acquire=5.0, statement=60.0, lock=10.0, idle_in_transaction=300.0)
 """A person is waiting, not a browser: a command may take longer than a request."""
@@ -54,9 +55,9 @@ def database_address(settings: Settings) -> Generator[str]:
 
 
 @asynccontextmanager
-async def opened(dsn: str) -> AsyncGenerator[Pool]:
-    """A small pool for one command."""
-    pool = Pool(dsn, size=4, limits=COMMAND_LIMITS, application="clinicway command")
+async def opened(dsn: str, *, role: str | None = SERVICE) -> AsyncGenerator[Pool]:
+    """A small pool for one command, with the rights of a request unless told otherwise."""
+    pool = Pool(dsn, size=4, limits=COMMAND_LIMITS, application="clinicway command", role=role)
     await pool.open()
     try:
         yield pool

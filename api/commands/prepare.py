@@ -42,7 +42,8 @@ async def update_schema(dsn: str, progress: Console) -> list[int]:
         CatalogueRow(kind=kind, code=code, document=document.decode())
         for kind, code, document in entries(load_catalogue())
     ]
-    async with opened(dsn) as pool, pool.transaction() as conn:
+    # As the login itself, which owns the table: only a release changes the catalogue, no request.
+    async with opened(dsn, role=None) as pool, pool.transaction() as conn:
         await replace_catalogue(conn, rows)
     return applied
 

@@ -39,8 +39,13 @@ class KeyMaker:
         scopes: Sequence[str],
         created_by: str,
         expires_at: datetime | None = None,
+        email: str | None = None,
+        principal: str | None = None,
     ) -> tuple[ApiKeyRow, Token]:
-        """A new key; the token holds its secret, which is stored nowhere."""
+        """A new key; the token holds its secret, which is stored nowhere.
+
+        `principal` is that of the key which it replaces; without it the key begins a line.
+        """
         token = new_token(self.environment, self.clock.new_id(), self.entropy)
         keyring_id, key = self.keyring.active(Purpose.API_KEY)
         row = await insert_key(
@@ -53,6 +58,8 @@ class KeyMaker:
             created_at=self.clock.now(),
             created_by=created_by,
             expires_at=expires_at,
+            principal=principal or token.key_id,
+            email=email,
         )
         return row, token
 
@@ -61,7 +68,7 @@ class KeyMaker:
     ) -> tuple[ApiKeyRow, Token]:
         """A new key of the same name and scopes; the old one goes on working for `overlap`.
 
-        A key that was made to last 90 days gets a successor that lasts 90 days. Raises NoSuchKey,
+        It has the principal of the old one, whose referrals thus stay its own. A key that was made to last 90 days gets a successor that lasts 90 days. Raises NoSuchKey,
         KeyEnded, KeyAlreadyRotated.
         """
         old = await lock_key(conn, key_id)
@@ -83,6 +90,8 @@ class KeyMaker:
             scopes=old.scopes,
             created_by=created_by,
             expires_at=None if lifetime is None else now + lifetime,
+            email=old.email,
+            principal=old.principal,
         )
         await retire_key(conn, old.id, replaced_by=new.id, until=now + overlap)
         return new, token

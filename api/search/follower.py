@@ -16,6 +16,7 @@ from db.listen import Listener
 from db.pool import Pool
 from db.queries.catalogue import catalogue_entries
 from db.queries.changes import changes_after, live_profiles, newest_change, redirects
+from db.roles import SERVICE
 from db.rows import ChangeRow
 from db.states import ChangeKind
 
@@ -49,7 +50,11 @@ class Follower:
         self._moved_on = asyncio.Condition()
         self._newest: ChangeRow | None = None
         self._listener = Listener(
-            dsn, CHANNEL, on_payload=lambda _: self._wake.set(), on_connected=self._wake.set
+            dsn,
+            CHANNEL,
+            on_payload=lambda _: self._wake.set(),
+            on_connected=self._wake.set,
+            role=SERVICE,
         )
         self.index = SearchIndex(catalogue.ancestors)
         self.loaded = asyncio.Event()

@@ -28,6 +28,8 @@ async def insert_key(
     created_at: datetime,
     created_by: str,
     expires_at: datetime | None,
+    principal: str,
+    email: str | None,
 ) -> ApiKeyRow:
     return await one_row(
         conn,
@@ -41,6 +43,8 @@ async def insert_key(
         created_at,
         created_by,
         expires_at,
+        principal,
+        email,
     )
 
 

@@ -1,15 +1,15 @@
 -- name: insert_key
 insert into api_key
-    (id, name, scopes, secret_hash, keyring_id, created_at, created_by, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+    (id, name, scopes, secret_hash, keyring_id, created_at, created_by, expires_at, principal, email)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 returning
     id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
-    revoked_at, replaced_by
+    revoked_at, replaced_by, principal, email
 
 -- name: key_by_id
 select
     id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
-    revoked_at, replaced_by
+    revoked_at, replaced_by, principal, email
 from api_key
 where id = $1
 
@@ -17,7 +17,7 @@ where id = $1
 -- For a rotation: two of them at once would leave one new key that nobody knows replaced what.
 select
     id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
-    revoked_at, replaced_by
+    revoked_at, replaced_by, principal, email
 from api_key
 where id = $1 for update
 
@@ -25,7 +25,7 @@ where id = $1 for update
 -- Newest first. Ids are UUIDv7, so their order is the order in which the keys were made.
 select
     id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
-    revoked_at, replaced_by
+    revoked_at, replaced_by, principal, email
 from api_key
 where ($1::text is null or id < $1)
     and ($2::boolean or (revoked_at is null and (expires_at is null or expires_at > $3)))
@@ -39,7 +39,7 @@ set revoked_at = coalesce(revoked_at, $2)
 where id = $1
 returning
     id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
-    revoked_at, replaced_by
+    revoked_at, replaced_by, principal, email
 
 -- name: retire_key
 -- A replaced key goes on working until $3, or until the earlier end that it had.
@@ -48,7 +48,7 @@ set replaced_by = $2, expires_at = least(expires_at, $3)
 where id = $1
 returning
     id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
-    revoked_at, replaced_by
+    revoked_at, replaced_by, principal, email
 
 -- name: note_key_use
 -- At most once a minute over all processes: a busy key must not make a row version a request.

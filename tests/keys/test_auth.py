@@ -57,7 +57,7 @@ async def test_the_caller_is_the_key_and_its_scopes(house: House, auth: Authenti
     ],
 )
 def test_who_may_edit_a_clinic(scopes: set[str], clinic: UUID, *, may: bool) -> None:
-    caller = Caller(key_id="k", scopes=frozenset(scopes))
+    caller = Caller(key_id="k", scopes=frozenset(scopes), principal="k")
     assert caller.may_edit(clinic) is may
     if not may:
         with pytest.raises(Forbidden):
