@@ -41,6 +41,8 @@ create table referral (
     answer_by timestamptz,
     -- When matching looks again, because a clinic has capacity then.
     retry_at timestamptz,
+    -- When the referrer last had it routed again: clinics that let it lapse before may be asked.
+    routed_since timestamptz,
     -- The earliest moment at which something has to happen by itself.
     due_at timestamptz,
     -- The owner's week in which this referral takes one of its places.

@@ -1,0 +1,1 @@
+"""Referrals: from a physician to the clinic that takes them."""
