@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args, get_type_hints
 import msgspec
 from msgspec import Meta
 
+from api.durations import Period, Span
 from api.links import served_at
 
 PREFIX = "CLINICWAY_"
@@ -35,6 +36,14 @@ def _text(
         pattern=None if pattern is None else pattern.removesuffix("$") + r"\Z",
         extra={"right": right, "secret": secret},
     )
+
+
+def _span(description: str) -> Meta:
+    right = (
+        "an ISO 8601 duration above zero and up to 3650 days, of weeks, days, hours, minutes and "
+        "seconds, such as PT4H or P5D"
+    )
+    return _text(description, right=right)
 
 
 def _number(description: str, *, right: str, ge: float, le: float) -> Meta:
@@ -226,6 +235,30 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 24.0
 
+    clock_urgent: Annotated[Span, _span("Time that a clinic has to answer an urgent referral")] = (
+        Span("PT4H")
+    )
+    clock_soon: Annotated[
+        Span, _span("Time that a clinic has to answer a referral of urgency soon")
+    ] = Span("PT24H")
+    clock_routine: Annotated[Span, _span("Time that a clinic has to answer a routine referral")] = (
+        Span("PT72H")
+    )
+    clock_answer: Annotated[
+        Span, _span("Time that a referrer has to answer a clinic's question")
+    ] = Span("P5D")
+    retention: (
+        Annotated[
+            Period,
+            _text(
+                "Time after which what a closed referral says of its patient is erased; without "
+                "it, never",
+                right="an ISO 8601 duration above zero and up to 200 years, such as P7Y or P18M",
+            ),
+        ]
+        | None
+    ) = None
+
     @property
     def keyring_path(self) -> Path:
         return self.keyring or self.data_dir / "keyring.json"
@@ -345,13 +378,19 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def _decode(raw: str, setting: Setting) -> object:
-    return msgspec.convert(raw, setting.type, strict=False, dec_hook=_decode_path)
+    return msgspec.convert(raw, setting.type, strict=False, dec_hook=_decode_own)
 
 
-def _decode_path(kind: type, value: object) -> object:
-    if kind is Path and isinstance(value, str) and value.strip() and "\0" not in value:
-        return _path(value)
-    raise ValueError("not a path")
+def _decode_own(kind: type, value: object) -> object:
+    """The types that msgspec does not know. What they refuse with ValueError, it refuses."""
+    if isinstance(value, str):
+        if kind is Path and value.strip() and "\0" not in value:
+            return _path(value)
+        if kind is Span:
+            return Span(value)
+        if kind is Period:
+            return Period(value)
+    raise ValueError("not what this setting takes")
 
 
 def _path(text: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,12 @@ def test_an_empty_flag_is_not_silently_the_default() -> None:
         ("ACCESS_LOG", "perhaps"),
         ("DATA_DIR", " "),
         ("DATA_DIR", "a\0b"),
+        ("CLOCK_URGENT", "PT0S"),
+        ("CLOCK_SOON", "P1M"),
+        ("CLOCK_ROUTINE", "72"),
+        ("CLOCK_ANSWER", "-P5D"),
+        ("RETENTION", "P0Y"),
+        ("RETENTION", "forever"),
         ("PUBLIC_URL", "clinicway.example"),
         ("PUBLIC_URL", "ftp://clinicway.example"),
         ("PUBLIC_URL", "https:///path"),
@@ -167,6 +174,16 @@ def test_secrets_stay_out_of_what_is_printed() -> None:
 
 def test_settings_travel_to_server_processes_whole() -> None:
     settings = read_settings({"CLINICWAY_DATABASE_URL": "postgresql://u:p@h/d"}, {"port": "81"})
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_durations_are_lengths_of_time_and_print_as_they_were_written() -> None:
+    settings = read_settings({"CLINICWAY_CLOCK_URGENT": "PT90M"}, {"retention": "P7Y6M"})
+    assert settings.clock_urgent == timedelta(minutes=90)
+    assert settings.clock_routine == timedelta(hours=72)
+    assert settings.retention is not None
+    assert settings.retention.months == 90
+    assert "clock_urgent=Span('PT90M')" in repr(settings)
     assert pickle.loads(pickle.dumps(settings)) == settings
 
 
