@@ -98,7 +98,11 @@ RULE_OF: Final = {rule.event: rule for rule in RULES}
 
 def actions_of_referrer(referral: Referral) -> list[str]:
     """What the referrer may do now, by the names of the calls."""
-    return [rule.action for rule in RULES if rule.role is _REFERRER and _now(rule, referral)]  # type: ignore[misc]
+    return [
+        rule.action
+        for rule in RULES
+        if rule.role is _REFERRER and rule.action is not None and referral.state in rule.sources
+    ]
 
 
 def actions_of_clinic(referral: Referral, clinic_id: UUID, now: datetime) -> list[str]:
@@ -106,7 +110,7 @@ def actions_of_clinic(referral: Referral, clinic_id: UUID, now: datetime) -> lis
     offer = next((o for o in referral.open_offers if o.clinic_id == clinic_id), None)
     found: list[str] = []
     for rule in RULES:
-        if rule.role is not _CLINIC or rule.action is None or not _now(rule, referral):
+        if rule.role is not _CLINIC or rule.action is None or referral.state not in rule.sources:
             continue
         if rule.on == "referral":
             possible = referral.owner == clinic_id
@@ -119,5 +123,20 @@ def actions_of_clinic(referral: Referral, clinic_id: UUID, now: datetime) -> lis
     return found
 
 
-def _now(rule: Rule, referral: Referral) -> bool:
-    return rule.action is not None and referral.state in rule.sources
+def transition_table() -> str:
+    """The rules as the table of docs/referrals.md."""
+    lines = ["| event | by | call | from | to |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{rule.event}` | {rule.role} | {_call(rule)} | {_names(rule.sources)} "
+        f"| {_names(rule.targets)} |"
+        for rule in RULES
+    ]
+    return "\n".join(lines)
+
+
+def _call(rule: Rule) -> str:
+    return "" if rule.action is None else f"{rule.action} ({rule.on})"
+
+
+def _names(states: Iterable[ReferralState]) -> str:
+    return ", ".join(f"`{state}`" for state in states) or "–"
