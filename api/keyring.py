@@ -1,31 +1,42 @@
-"""The secret keys of a deployment: one file, from which a key for each purpose is derived."""
+"""The secret keys of a deployment: one file, from which a key for each purpose is derived.
+
+What becomes of each purpose when the keys are rotated stands in docs/keyring.md.
+"""
 
 from __future__ import annotations
 
-import base64
-import os
 import secrets
-import stat
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Final
 
-import msgspec
+import structlog
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from msgspec import Meta
 
 from api.clock import Clock
+from api.keyring_file import (
+    KEY_BYTES,
+    VERSION,
+    Document,
+    KeyEntry,
+    KeyringError,
+    Stamp,
+    bytes_of,
+    create_document,
+    read_document,
+    text_of,
+)
 
-KEY_BYTES = 32
+CHECK_SECONDS: Final = 2.0
+"""How old a process's keys may be. A rotation waits for longer between making a key known and
+using it."""
+PINNED_ID: Final = "pinned"
 _CONTEXT = b"clinicway/1/"
 
-
-class KeyringError(Exception):
-    """The keyring cannot be used; the message says what a person has to do."""
+_log = structlog.get_logger()
 
 
 class UnknownKey(KeyringError):
@@ -43,36 +54,30 @@ class Purpose(StrEnum):
     AUDIT = "audit"
     TRACKING = "tracking"
     IDEMPOTENCY = "idempotency"
+    WEBHOOK = "webhook"
 
 
-class _Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    id: str
-    created_at: Annotated[datetime, Meta(tz=True)]
-    secret: str
-    """32 random bytes in URL-safe base64."""
-
-
-class _Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file. More than one key means that the keys were rotated: new work uses `active`, the
-    others stay for what was made with them."""
-
-    version: int
-    active: str
-    keys: list[_Key]
+PINNED: Final = frozenset({Purpose.IDEMPOTENCY})
+"""Not rotated. For a second or two processes differ in which key is the active one; an
+Idempotency-Key that had two hashes in that time could make two referrals."""
 
 
 class Keyring:
-    """Keys by id and purpose. 32 bytes each, derived by HKDF-SHA-256 (RFC 5869)."""
+    """Keys by id and purpose. 32 bytes each, derived by HKDF-SHA-256 (RFC 5869).
 
-    def __init__(self, active: str, secrets_by_id: dict[str, bytes], newest: datetime) -> None:
-        self.newest = newest
-        """When the youngest key was made."""
-        self._active = active
-        self._derived = {
-            (key_id, purpose): _derive(secret, purpose)
-            for key_id, secret in secrets_by_id.items()
-            for purpose in Purpose
-        }
+    Follows its file: a key that is added, made the active one or removed is so here, too, within
+    `CHECK_SECONDS`, and at once when something names a key that is not known. A file that cannot
+    be read in the meantime changes nothing.
+    """
+
+    def __init__(
+        self, document: Document, *, source: tuple[Path, Clock, Stamp] | None = None
+    ) -> None:
+        """Without a source the keys stay as they are."""
+        self._take(document)
+        self._source = source
+        self._looked_at = 0.0 if source is None else source[1].monotonic()
+        self._failing = False
 
     @classmethod
     def load_or_create(
@@ -85,8 +90,8 @@ class Keyring:
         """
         try:
             if not path.exists():
-                _create(path, clock, entropy)
-            return cls.load(path)
+                create_document(path, _first(clock, entropy))
+            return cls.load(path, clock)
         except OSError as error:
             raise KeyringError(
                 f"The keyring {path} cannot be read or made ({error.strerror}). Give this user "
@@ -94,98 +99,116 @@ class Keyring:
             ) from error
 
     @classmethod
-    def load(cls, path: Path) -> Keyring:
+    def load(cls, path: Path, clock: Clock) -> Keyring:
         """The keyring of that file. Raises KeyringError, or OSError when it cannot be read."""
-        with path.open("rb") as file:
-            _refuse_shared(path, os.fstat(file.fileno()))
-            content = file.read()
-        damaged = f"The keyring {path} is damaged: restore it from a backup. "
-        try:
-            document = msgspec.json.decode(content, type=_Document)
-            found = {key.id: base64.urlsafe_b64decode(key.secret) for key in document.keys}
-        except (ValueError, RecursionError):
-            raise KeyringError(damaged + "It is not the JSON that Clinicway wrote.") from None
-        if document.version != 1:
-            raise KeyringError(f"The keyring {path} was written by a newer version of Clinicway.")
-        if document.active not in found:
-            raise KeyringError(damaged + "The active key is not in it.")
-        if any(len(secret) != KEY_BYTES for secret in found.values()):
-            raise KeyringError(damaged + f"A key is not {KEY_BYTES} bytes long.")
-        return cls(document.active, found, max(key.created_at for key in document.keys))
+        document, stamp = read_document(path)
+        return cls(document, source=(path, clock, stamp))
+
+    @property
+    def newest(self) -> datetime:
+        """When the youngest key was made."""
+        return self._newest
 
     def active(self, purpose: Purpose) -> tuple[str, bytes]:
         """The key to make something new with, and its id to store beside it."""
-        return self._active, self._derived[self._active, purpose]
+        self._look(at_once=False)
+        key_id = PINNED_ID if purpose in PINNED else self._active
+        return key_id, self._derived[purpose][key_id]
 
     def get(self, key_id: str, purpose: Purpose) -> bytes:
         """The key that something was made with. Raises UnknownKey."""
-        try:
-            return self._derived[key_id, purpose]
-        except KeyError:
+        found = self._derived[purpose].get(key_id)
+        if found is None:
+            self._look(at_once=True)
+            found = self._derived[purpose].get(key_id)
+        if found is None:
             raise UnknownKey(
                 "The keyring does not hold a key that the database refers to: it belongs to "
                 "another deployment, or an older copy of it was restored."
-            ) from None
+            )
+        return found
+
+    def every(self, purpose: Purpose) -> Mapping[str, bytes]:
+        """All the keys that something may have been made with, by id, the active one first: to
+        look for what has no key's id beside it."""
+        self._look(at_once=False)
+        return self._derived[purpose]
+
+    def look(self) -> None:
+        """Take the file as it is now."""
+        self._look(at_once=True)
+
+    def __repr__(self) -> str:
+        return f"Keyring({', '.join(self._derived[Purpose.CURSOR])})"
+
+    def _take(self, document: Document) -> None:
+        derived: dict[Purpose, dict[str, bytes]] = {purpose: {} for purpose in Purpose}
+        newest_first = sorted(document.keys, key=lambda key: key.created_at, reverse=True)
+        # A stable sort: the active one comes first, the others stay newest first.
+        for key in sorted(newest_first, key=lambda key: key.id != document.active):
+            for purpose in Purpose:
+                if purpose not in PINNED and (found := derived_key(key, purpose)) is not None:
+                    derived[purpose][key.id] = found
+        for purpose in PINNED:
+            derived[purpose] = {PINNED_ID: pinned_key(document, purpose)}
+        self._active = document.active
+        self._newest = newest_first[0].created_at
+        self._derived = derived
+
+    def _look(self, *, at_once: bool) -> None:
+        if self._source is None:
+            return
+        path, clock, stamp = self._source
+        now = clock.monotonic()
+        if not at_once and now - self._looked_at < CHECK_SECONDS:
+            return
+        self._looked_at = now
+        try:
+            if Stamp.of(path.stat()) == stamp:
+                return
+            document, stamp = read_document(path)
+        except (KeyringError, OSError) as error:
+            if not self._failing:
+                _log.warning("keyring not read anew", error=type(error).__name__)
+            self._failing = True
+            return
+        self._take(document)
+        self._source = (path, clock, stamp)
+        self._failing = False
+        _log.info("keyring read anew", active=document.active, keys=len(document.keys))
+
+
+def new_entry(clock: Clock, entropy: Callable[[int], bytes]) -> KeyEntry:
+    # The end of a UUIDv7 is random: short, and different in every deployment.
+    return KeyEntry(
+        id=clock.new_id().hex[-12:], created_at=clock.now(), secret=text_of(entropy(KEY_BYTES))
+    )
+
+
+def derived_key(key: KeyEntry, purpose: Purpose) -> bytes | None:
+    """None when that part of the key was given up."""
+    if key.secret is not None:
+        return _derive(bytes_of(key.secret), purpose)
+    kept = key.derived.get(purpose)
+    return None if kept is None else bytes_of(kept)
+
+
+def pinned_key(document: Document, purpose: Purpose) -> bytes:
+    kept = document.pinned.get(purpose)
+    if kept is not None:
+        return bytes_of(kept)
+    # Never rotated so far: the first rotation writes it down.
+    found = derived_key(document.keys[0], purpose)
+    assert found is not None, "a key gives up its secret after a rotation only"
+    return found
+
+
+def _first(clock: Clock, entropy: Callable[[int], bytes]) -> Document:
+    entry = new_entry(clock, entropy)
+    return Document(version=VERSION, active=entry.id, keys=[entry])
 
 
 def _derive(secret: bytes, purpose: Purpose) -> bytes:
     return HKDF(
         algorithm=SHA256(), length=KEY_BYTES, salt=None, info=_CONTEXT + purpose.encode()
     ).derive(secret)
-
-
-def _create(path: Path, clock: Clock, entropy: Callable[[int], bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # The end of a UUIDv7 is random: short, and different in every deployment.
-    key_id = clock.new_id().hex[-12:]
-    document = _Document(
-        version=1,
-        active=key_id,
-        keys=[
-            _Key(
-                id=key_id,
-                created_at=clock.now(),
-                secret=base64.urlsafe_b64encode(entropy(KEY_BYTES)).decode(),
-            )
-        ],
-    )
-    # mkstemp makes the file 0600. Linking it into place either makes the whole file or, when
-    # another process was faster, leaves that one's alone: no process ever sees half a keyring.
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
-        _flush_folder(path.parent)
-    finally:
-        Path(draft).unlink()
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _refuse_shared(path: Path, status: os.stat_result) -> None:
-    """As PostgreSQL treats its private key: ours and 0600, or root's and 0640, which is what an
-    orchestrator mounts."""
-    ours = status.st_uid == os.geteuid()
-    forbidden = 0o077 if ours else 0o027
-    if stat.S_IMODE(status.st_mode) & forbidden:
-        raise KeyringError(
-            f"Other users of this machine may read the keyring {path}. Whoever read it can forge "
-            f"API keys and cursors. Make it private with: chmod 600 {path}"
-        )
-    if not ours and status.st_uid != 0:
-        raise KeyringError(
-            f"The keyring {path} belongs to another user. Give it to the user that runs "
-            f"Clinicway with: chown {os.geteuid()} {path}"
-        )

@@ -20,7 +20,8 @@ from api.commands.checkup import DatabaseFacts, look_at_database, postgres_versi
 from api.commands.failures import FAILED, CommandError
 from api.commands.owner import listens
 from api.commands.ports import PortError, claim_port
-from api.keyring import Keyring, KeyringError
+from api.keyring import Keyring
+from api.keyring_file import KeyringError
 from api.settings import Settings, SettingsError, read_settings, unknown_variables
 from db.embedded import EmbeddedPostgresError, find_running
 from db.errors import DatabaseError
@@ -132,7 +133,7 @@ def _keyring(settings: Settings, clock: Clock) -> list[Finding]:
     try:
         if not path.exists():
             return [Finding("Keyring: not there yet, the first start makes it")]
-        keyring = Keyring.load(path)
+        keyring = Keyring.load(path, clock)
     except KeyringError as error:
         return [Finding("Keyring", str(error))]
     except OSError as error:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from api.commands.ports import PortError
-from api.keyring import KeyringError
+from api.keyring_file import KeyringError
 from api.settings import SettingsError
 from db.embedded import EmbeddedPostgresError
 from db.errors import DatabaseError, DatabaseUnavailable

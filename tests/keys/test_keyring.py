@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from api.clock import SystemClock
-from api.keyring import KEY_BYTES, Keyring, KeyringError, Purpose, UnknownKey
+from api.keyring import Keyring, Purpose, UnknownKey
+from api.keyring_file import KEY_BYTES, KeyringError
 from tests.keys.clocks import HandClock
 
 VECTOR = "d85494094bd00194a1abf2d6ee556f5f9b2046c21f83d2cf7e3fca4aa17024e8"
@@ -64,7 +65,7 @@ def test_a_rotated_keyring_uses_the_active_key_and_keeps_the_old(tmp_path: Path)
     document["keys"] += json.loads((tmp_path / "other").read_text())["keys"]
     document["active"] = new_id
     path.write_text(json.dumps(document))
-    keyring = Keyring.load(path)
+    keyring = Keyring.load(path, HandClock())
     assert keyring.active(Purpose.API_KEY) == (new_id, new)
     assert keyring.get(old_id, Purpose.API_KEY) == old
 
