@@ -26,7 +26,7 @@ from api.directory.catalogue import Catalogue
 from api.directory.claims import run_claim_expiry
 from api.edge import Doors, Edge
 from api.health import Pulse, gauges_of
-from api.keyring import Keyring, Purpose
+from api.keyring import Keyring
 from api.memory import settle
 from api.metrics import Gauges, Requests, make_registry
 from api.problems import answer_problem
@@ -91,7 +91,7 @@ def create_app(
                 catalogue,
                 geocoder,
                 clock,
-                cursor_key=keyring.active(Purpose.CURSOR)[1],
+                keys=keyring,
                 most_answers=settings.cache_answers,
             ),
             "doors": doors,

@@ -15,7 +15,7 @@ from api.auth import caller
 from api.clock import Clock
 from api.directory.catalogue import Catalogue
 from api.directory.errors import NoSuchClinic
-from api.keyring import Keyring, Purpose
+from api.keyring import Keyring
 from api.search.follower import Follower
 from api.search.places import Places
 from api.settings import Settings
@@ -43,10 +43,7 @@ class DirectoryServices:
         self.places: Places = state.places
         self.catalogue: Catalogue = state.catalogue
         self.follower: Follower = state.follower
-        self._keyring: Keyring = state.keyring
-
-    def cursor_key(self) -> bytes:
-        return self._keyring.active(Purpose.CURSOR)[1]
+        self.keyring: Keyring = state.keyring
 
 
 def clinic_id_of(key: str) -> UUID:

@@ -61,8 +61,8 @@ PlainRequest = Request[Any, Any, State]
 async def list_duplicates(request: PlainRequest, state: State) -> Response[DuplicatePage]:
     query = read_query(request, DuplicatesQuery)
     services = DirectoryServices(state)
-    key, question = services.cursor_key(), _question("duplicates", query.min_score)
-    after = None if query.cursor is None else read_cursor(key, question, None, query.cursor)
+    keys, question = services.keyring, _question("duplicates", query.min_score)
+    after = None if query.cursor is None else read_cursor(keys, question, None, query.cursor)
     async with services.database.transaction(isolation="repeatable_read", readonly=True) as conn:
         version = await newest_change(conn)
         rows = await sites(conn)
@@ -78,7 +78,7 @@ async def list_duplicates(request: PlainRequest, state: State) -> Response[Dupli
     if len(pairs) > query.limit:
         first, second = page[-1].clinics
         rank = f"{page[-1].score}:{first.id}"
-        following = write_cursor(key, question, None, Position(rank, second.id))
+        following = write_cursor(keys, question, None, Position(rank, second.id))
     return Response(
         DuplicatePage(items=page, total=total, next=following),
         headers={VERSION_HEADER: str(version)},
@@ -100,11 +100,11 @@ async def list_duplicates(request: PlainRequest, state: State) -> Response[Dupli
 async def list_stale(request: PlainRequest, state: State) -> Response[StalePage]:
     query = read_query(request, StaleQuery)
     services = DirectoryServices(state)
-    key, question = services.cursor_key(), _question("stale")
+    keys, question = services.keyring, _question("stale")
     limit = services.clock.now() - timedelta(days=services.settings.stale_days)
     verified_at, last_id = None, None
     if query.cursor is not None:
-        after = read_cursor(key, question, None, query.cursor)
+        after = read_cursor(keys, question, None, query.cursor)
         last_id = after.id
         verified_at = None if after.rank == _NEVER else datetime.fromisoformat(str(after.rank))
     async with services.database.transaction(isolation="repeatable_read", readonly=True) as conn:
@@ -115,7 +115,7 @@ async def list_stale(request: PlainRequest, state: State) -> Response[StalePage]
     if len(rows) > query.limit:
         moment = page[-1].verified_at
         rank = _NEVER if moment is None else moment.astimezone(UTC).isoformat()
-        following = write_cursor(key, question, None, Position(rank, page[-1].id))
+        following = write_cursor(keys, question, None, Position(rank, page[-1].id))
     return Response(
         StalePage(items=[StaleClinic.from_row(row, limit) for row in page], next=following),
         headers={VERSION_HEADER: str(version)},
@@ -137,15 +137,15 @@ async def read_history(key: ClinicId, request: PlainRequest, state: State) -> Re
     query = read_query(request, HistoryQuery)
     services = DirectoryServices(state)
     clinic_id = clinic_id_of(key)
-    secret, question = services.cursor_key(), _question("history", clinic_id)
+    keys, question = services.keyring, _question("history", clinic_id)
     below = None
     if query.cursor is not None:
-        below = int(read_cursor(secret, question, None, query.cursor).rank)
+        below = int(read_cursor(keys, question, None, query.cursor).rank)
     async with services.database.transaction(isolation="repeatable_read", readonly=True) as conn:
         version = await newest_change(conn)
         entries, seq = await history(conn, clinic_id, below, query.limit)
     following = (
-        None if seq is None else write_cursor(secret, question, None, Position(str(seq), clinic_id))
+        None if seq is None else write_cursor(keys, question, None, Position(str(seq), clinic_id))
     )
     return Response(
         HistoryPage(items=entries, next=following), headers={VERSION_HEADER: str(version)}

@@ -20,7 +20,7 @@ from litestar.types import ControllerRouterHandler
 from api.auth import Authenticator, Caller, needs
 from api.clock import Clock
 from api.errors import FieldError, InvalidBody
-from api.keyring import Keyring, Purpose
+from api.keyring import Keyring
 from api.keys.errors import NoSuchKey
 from api.keys.schemas import Key, KeyPage, KeysQuery, KeyWrite, NewKey
 from api.keys.service import KeyMaker, list_keys, read_key, revoke
@@ -123,17 +123,17 @@ async def create_key(
 async def list_all(request: Request[Any, Any, State], state: State) -> KeyPage:
     query = read_query(request, KeysQuery)
     services = _Services(state)
-    secret, question = services.keyring.active(Purpose.CURSOR)[1], _question(query)
+    keys, question = services.keyring, _question(query)
     before = None
     if query.cursor is not None:
-        before = read_cursor(secret, question, None, query.cursor).id.hex
+        before = read_cursor(keys, question, None, query.cursor).id.hex
     now = services.clock.now()
     async with services.database.acquire() as conn:
         rows, last = await list_keys(
             conn, now=now, ended=query.ended, before=before, limit=query.limit
         )
     following = (
-        None if last is None else write_cursor(secret, question, None, Position("", UUID(last)))
+        None if last is None else write_cursor(keys, question, None, Position("", UUID(last)))
     )
     return KeyPage(items=[Key.from_row(row, now) for row in rows], next=following)
 

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from api.keyring import Keyring
 from api.search.bits import count_bits
 from api.search.cursor import Position, read_cursor, write_cursor
 from api.search.encoding import MOST_AROUND_A_SUMMARY, write_items
@@ -32,9 +33,9 @@ class FacetCodes(msgspec.Struct, frozen=True):
 class Search:
     """Answers questions from one index. For one thread."""
 
-    def __init__(self, index: SearchIndex, cursor_key: bytes) -> None:
+    def __init__(self, index: SearchIndex, keys: Keyring) -> None:
         self.index = index
-        self._cursor_key = cursor_key
+        self._keys = keys
         self._matches = MatchCache(index)
         self._ranking = Ranking(index)
         self._written = bytearray(1 << 16)
@@ -46,7 +47,7 @@ class Search:
         following = b"null"
         if found.more:
             last = Position(found.ranks[-1], self.index.id_of(int(found.rows[-1])), found.last_tie)
-            cursor = write_cursor(self._cursor_key, question.fingerprint, question.asked.near, last)
+            cursor = write_cursor(self._keys, question.fingerprint, question.asked.near, last)
             following = b'"%b"' % cursor.encode()
         encoded_help = b"[]"
         if found.total == 0:
@@ -68,7 +69,7 @@ class Search:
         after = None
         if question.cursor is not None:
             after = read_cursor(
-                self._cursor_key, question.fingerprint, question.asked.near, question.cursor
+                self._keys, question.fingerprint, question.asked.near, question.cursor
             )
         matches = self._matches.find(question.filters, None if origin is None else origin.state)
         point = None if origin is None else Point(origin.lat, origin.lon)

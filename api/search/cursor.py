@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from api.errors import InvalidParameter
+from api.keyring import Keyring, Purpose
 
 SIGNATURE_BYTES = 16
 
@@ -29,18 +30,19 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 _decode = msgspec.msgpack.Decoder(Position).decode
 
 
-def write_cursor(key: bytes, fingerprint: bytes, near: str | None, position: Position) -> str:
+def write_cursor(keys: Keyring, fingerprint: bytes, near: str | None, position: Position) -> str:
     """A cursor for the next page of the question with this fingerprint, asked from this place."""
     body = msgspec.msgpack.encode(position)
+    _, key = keys.active(Purpose.CURSOR)
     return _text_of(_sign(key, fingerprint, near, body) + body)
 
 
-def read_cursor(key: bytes, fingerprint: bytes, near: str | None, cursor: str) -> Position:
+def read_cursor(keys: Keyring, fingerprint: bytes, near: str | None, cursor: str) -> Position:
     """The position in a cursor. Raises `InvalidParameter` for one that was not given out here,
     was changed, or belongs to another question."""
     raw = _bytes_of(cursor)
     signature, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
-    if not hmac.compare_digest(signature, _sign(key, fingerprint, near, body)):
+    if not _is_signed(keys, signature, fingerprint, near, body):
         raise InvalidParameter.named(
             "cursor",
             "take it unchanged from 'next' of an answer, and keep every other parameter the same",
@@ -60,6 +62,16 @@ def _bytes_of(text: str) -> bytes:
         return b""
     # The decoder is lenient with padding and with the last letter's spare bits.
     return raw if _text_of(raw) == text else b""
+
+
+def _is_signed(
+    keys: Keyring, signature: bytes, fingerprint: bytes, near: str | None, body: bytes
+) -> bool:
+    """By any key of the ring: a reader turns the page after the keys were rotated, too."""
+    return any(
+        hmac.compare_digest(signature, _sign(key, fingerprint, near, body))
+        for key in keys.every(Purpose.CURSOR).values()
+    )
 
 
 def _sign(key: bytes, fingerprint: bytes, near: str | None, body: bytes) -> bytes:

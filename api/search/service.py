@@ -9,6 +9,7 @@ import msgspec
 from api.clock import Clock
 from api.directory.catalogue import Catalogue
 from api.errors import NotFound, Unavailable
+from api.keyring import Keyring, Purpose
 from api.parameters import decode_query, query_pairs
 from api.search.answer import Search
 from api.search.follower import Follower
@@ -44,14 +45,15 @@ class SearchService:
         catalogue: Catalogue,
         places: Places,
         clock: Clock,
-        cursor_key: bytes,
+        keys: Keyring,
         most_answers: int,
     ) -> None:
         self._follower = follower
         self._places = places
         self._questions = Questions(catalogue, clock)
-        self._cursor_key = cursor_key
-        self._search = Search(follower.index, cursor_key)
+        self._keys = keys
+        self._signed_with, _ = keys.active(Purpose.CURSOR)
+        self._search = Search(follower.index, keys)
         self._answers = AnswerCache(most_answers, MOST_BYTES_KEPT)
 
     @property
@@ -63,8 +65,13 @@ class SearchService:
 
     def search(self) -> Search:
         if self._search.index is not self.index:
-            self._search = Search(self.index, self._cursor_key)
+            self._search = Search(self.index, self._keys)
             # Loaded anew after the log was put back: the same number may mean another directory.
+            self._answers.clear()
+        signing, _ = self._keys.active(Purpose.CURSOR)
+        if signing != self._signed_with:
+            # The cursors in kept answers are good for as long as the old key is in the keyring.
+            self._signed_with = signing
             self._answers.clear()
         return self._search
 

@@ -24,13 +24,14 @@ from api.search.query import FACETS, Question, understand
 from api.search.records import IndexedHours
 from api.search.schemas import SearchAnswer
 from db.states import Route, Setting
+from tests.keyrings import fixed_keyring
 from tests.search import oracle
 from tests.search.profiles import MOMENT, encoded, offering, profile, shipped_catalogue
 from tests.search.strategies import directories, filters, points, radii
 from tests.search.test_oracle import THOROUGH, loaded
 
 CATALOGUE = shipped_catalogue()
-KEY = b"k" * 32
+KEYS = fixed_keyring()
 PHOENIX = (33.4484, -112.074)
 
 
@@ -46,7 +47,7 @@ def asked(query: str) -> Question:
 
 
 def answered(index: SearchIndex, query: str, origin: Place | None = None) -> SearchAnswer:
-    body = Search(index, KEY).answer(asked(query), origin)
+    body = Search(index, KEYS).answer(asked(query), origin)
     return msgspec.json.decode(body, type=SearchAnswer)
 
 
@@ -83,7 +84,7 @@ def test_answers_have_their_form_their_total_and_true_counts(
     question = msgspec.structs.replace(
         asked("near=1,1&limit=100&facets=" + ",".join(FACETS)), filters=wanted, radius_m=radius_m
     )
-    body = Search(loaded(clinics), KEY).answer(question, place(*origin))
+    body = Search(loaded(clinics), KEYS).answer(question, place(*origin))
     answer = msgspec.json.decode(body, type=SearchAnswer)
     expected = oracle.answers(clinics, wanted, origin, "US-AZ", radius_m)
     near_the_edge = radius_m is not None and any(
@@ -183,7 +184,7 @@ def test_where_there_is_a_clinic_there_is_help(
     radius_m: float | None,
 ) -> None:
     question = msgspec.structs.replace(asked("near=1,1"), filters=wanted, radius_m=radius_m)
-    body = Search(loaded(clinics), KEY).answer(question, place(*origin))
+    body = Search(loaded(clinics), KEYS).answer(question, place(*origin))
     answer = msgspec.json.decode(body, type=SearchAnswer)
     some = any(clinic.lat is not None for clinic in clinics)
     assert bool(answer.items or answer.suggestions) == some
