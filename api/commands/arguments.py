@@ -137,6 +137,11 @@ def _add_keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     create.add_argument(
         "--expires-days", type=float, metavar="DAYS", help="when it stops; never, if left out"
     )
+    create.add_argument(
+        "--email",
+        metavar="ADDRESS",
+        help="where notices to the key's holder go; nowhere, if left out",
+    )
     listing = _add(actions, "list", "list the keys, newest first", KEYS)
     listing.add_argument("--ended", action="store_true", help="revoked and expired ones, too")
     rotate = _add(actions, "rotate", "print a key that replaces another one", KEYS)

@@ -19,7 +19,7 @@ from api.commands.database import database_address, migrated_transaction
 from api.commands.failures import WRONGLY_CALLED, CommandError
 from api.errors import Problem
 from api.keyring import Keyring
-from api.keys.schemas import Key, KeyWrite
+from api.keys.schemas import Key, KeyEmail, KeyWrite
 from api.keys.service import KeyMaker, list_keys, revoke
 from api.keys.tokens import parse_token
 from api.settings import Settings
@@ -43,6 +43,7 @@ async def run_keys(
                 name=arguments.name,
                 scopes=arguments.scopes,
                 days=arguments.expires_days,
+                email=arguments.email,
             )
         case "list":
             return await list_all(settings, clock, console, ended=arguments.ended)
@@ -60,10 +61,16 @@ def _maker(settings: Settings, clock: Clock) -> KeyMaker:
 
 
 async def create(
-    settings: Settings, clock: Clock, *, name: str, scopes: Sequence[str], days: float | None
+    settings: Settings,
+    clock: Clock,
+    *,
+    name: str,
+    scopes: Sequence[str],
+    days: float | None,
+    email: str | None = None,
 ) -> int:
     """Prints the key and nothing else on standard output."""
-    wanted = _checked(name, scopes)
+    wanted = _checked(name, scopes, email)
     with database_address(settings) as dsn:
         maker = _maker(settings, clock)
         async with migrated_transaction(dsn) as conn:
@@ -73,6 +80,7 @@ async def create(
                 scopes=wanted.scopes,
                 created_by=ACTOR,
                 expires_at=_end(clock, days),
+                email=wanted.email,
             )
     sys.stdout.write(token.text() + "\n")
     return 0
@@ -131,10 +139,21 @@ async def list_all(settings: Settings, clock: Clock, console: Console, *, ended:
     return 0
 
 
-def _checked(name: str, scopes: Sequence[str]) -> KeyWrite:
+def _checked(name: str, scopes: Sequence[str], email: str | None) -> KeyWrite:
+    try:
+        msgspec.convert(email, KeyEmail | None)
+    except msgspec.ValidationError:
+        raise CommandError(
+            "--email must be an e-mail address, such as desk@hospital.example.", WRONGLY_CALLED
+        ) from None
     try:
         return msgspec.convert(
-            {"name": name, "scopes": [scope.strip().lower() for scope in scopes]}, KeyWrite
+            {
+                "name": name,
+                "scopes": [scope.strip().lower() for scope in scopes],
+                "email": email,
+            },
+            KeyWrite,
         )
     except msgspec.ValidationError:
         raise CommandError(

@@ -45,6 +45,7 @@ _EXAMPLE: Final = {
     "id": "0193a1b2c3d47e5f8a6b7c8d9e0f1a2b",
     "name": "Booking desk, Phoenix",
     "scopes": ["referrals:write"],
+    "email": "desk@hospital.example",
     "state": "active",
     "created_at": "2026-11-22T16:00:00Z",
     "created_by": "command line",
@@ -81,7 +82,11 @@ class _Services:
     guards=[needs(ADMIN)],
     security=NEEDS_KEY,
     opt=documented(
-        body_example={"name": "Booking desk, Phoenix", "scopes": ["referrals:write"]},
+        body_example={
+            "name": "Booking desk, Phoenix",
+            "scopes": ["referrals:write"],
+            "email": "desk@hospital.example",
+        },
         response_headers=["Location"],
     ),
     responses=answers(NewKey, example=_NEW_EXAMPLE, status=201, description="Made") | problems(503),
@@ -106,6 +111,7 @@ async def create_key(
             scopes=data.scopes,
             created_by=caller.actor,
             expires_at=data.expires_at,
+            email=data.email,
         )
     return _shown_once(NewKey.with_secret(row, now, token.text()))
 

@@ -44,6 +44,19 @@ Scope = Annotated[
     ),
 ]
 
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+KeyEmail = Annotated[
+    str,
+    Meta(
+        max_length=254,
+        pattern=rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})+" + END,
+        extra={"right": "an e-mail address, such as desk@hospital.example"},
+        description="Where notices to the holder of the key go, such as that a clinic has accepted",
+        examples=["desk@hospital.example"],
+    ),
+]
+
 
 class KeyState(StrEnum):
     """Whether a key works, and why not."""
@@ -60,6 +73,7 @@ class KeyWrite(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     expires_at: (
         Annotated[datetime, Meta(tz=True, description="When it stops; never, if null")] | None
     ) = None
+    email: KeyEmail | None = None
 
 
 class KeysQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +101,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str
     scopes: list[str]
+    email: Annotated[str | None, Meta(description="Where notices to the key's holder go")]
     state: KeyState
     created_at: datetime
     created_by: str
@@ -103,6 +118,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
             id=row.id,
             name=row.name,
             scopes=row.scopes,
+            email=row.email,
             state=state_of(row, now),
             created_at=row.created_at,
             created_by=row.created_by,

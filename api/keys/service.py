@@ -68,8 +68,9 @@ class KeyMaker:
     ) -> tuple[ApiKeyRow, Token]:
         """A new key of the same name and scopes; the old one goes on working for `overlap`.
 
-        It has the principal of the old one, whose referrals thus stay its own. A key that was made to last 90 days gets a successor that lasts 90 days. Raises NoSuchKey,
-        KeyEnded, KeyAlreadyRotated.
+        It has the principal of the old one, so that what that one sent stays in sight. A key that
+        was made to last 90 days gets a successor that lasts 90 days. Raises NoSuchKey, KeyEnded,
+        KeyAlreadyRotated.
         """
         old = await lock_key(conn, key_id)
         if old is None:

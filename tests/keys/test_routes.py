@@ -208,6 +208,37 @@ async def test_a_rotated_key_works_beside_its_successor_until_the_overlap_ends(
     assert (await client.get("/v1/keys", headers=bearer(new["key"]))).status_code == 200
 
 
+async def test_a_rotated_key_is_still_the_same_holder(
+    house: House, client: httpx.AsyncClient, admin: dict[str, str]
+) -> None:
+    """Whoever asks with the third key is whom the first was made for, also for notices."""
+    first = await made(client, admin, email="desk@hospital.example")
+    keys = [first]
+    for _ in range(2):
+        answer = await client.post(f"/v1/keys/{keys[-1]['id']}/rotate", headers=admin)
+        keys.append(answer.json())
+    assert {key["email"] for key in keys} == {"desk@hospital.example"}
+    pool = Pool(house.settings.database_url or "", size=1)
+    async with pool.acquire() as conn:
+        lines = await values(
+            conn, str, "select principal from api_key where email is not null order by id"
+        )
+    await pool.close()
+    assert lines == [first["id"]] * 3
+
+
+@pytest.mark.parametrize(
+    "email", ["desk", "desk@localhost", "a@b.example\r\nBcc: c@d.example", "a b@c.example", ""]
+)
+async def test_an_address_that_is_none_is_refused(
+    client: httpx.AsyncClient, admin: dict[str, str], email: str
+) -> None:
+    body = {"name": "Booking desk", "scopes": ["referrals:write"], "email": email}
+    answer = await client.post("/v1/keys", json=body, headers=admin)
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["pointer"] == "/email"
+
+
 async def test_rotation_keeps_the_lifetime_and_never_prolongs_the_old_key(
     house: House, client: httpx.AsyncClient, admin: dict[str, str]
 ) -> None:
