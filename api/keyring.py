@@ -55,6 +55,9 @@ class Purpose(StrEnum):
     TRACKING = "tracking"
     IDEMPOTENCY = "idempotency"
     WEBHOOK = "webhook"
+    RATES = "rates"
+    WEBHOOK = "webhook"
+    RATES = "rates"
 
 
 PINNED: Final = frozenset({Purpose.IDEMPOTENCY})
