@@ -56,8 +56,6 @@ class Purpose(StrEnum):
     IDEMPOTENCY = "idempotency"
     WEBHOOK = "webhook"
     RATES = "rates"
-    WEBHOOK = "webhook"
-    RATES = "rates"
 
 
 PINNED: Final = frozenset({Purpose.IDEMPOTENCY})
