@@ -2,7 +2,7 @@
 
 Migrations are the files `NNNN_title.sql` in `db/migrations`, applied in order, each one in its own
 transaction together with its row in `schema_migration`. Once applied, a file never changes: its
-hash is compared at every start.
+hash is compared at every start. The tables of the queue come after them, from its library.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 from db.connection import Connection, rows, value
 from db.errors import DatabaseUnavailable, StatementFailed
 from db.pool import Limits, connect
+from db.queue_install import install_queue
 from db.roles import SERVICE, WORKER
 
 if TYPE_CHECKING:
@@ -121,7 +122,10 @@ async def migrate(
         connection = Connection(driver)
         await _check_server(connection)
         await _take_lock(connection)
-        return await _apply_missing(connection, migrations() if known is None else known)
+        done = await _apply_missing(connection, migrations() if known is None else known)
+        if known is None:
+            await install_queue(connection)
+        return done
     finally:
         # Closing the connection is also what gives the advisory lock back.
         driver.terminate()

@@ -1,0 +1,43 @@
+"""pgqueuer's own tables, installed and upgraded by its own generator, after our migrations."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+from db.connection import value
+from db.roles import WORKER
+
+if TYPE_CHECKING:
+    from db.connection import Connection
+
+_GRANTS: Final = f"""
+grant select, insert, update, delete on pgqueuer to {WORKER};
+grant select, insert, update, delete on pgqueuer_log to {WORKER};
+grant usage on sequence pgqueuer_id_seq to {WORKER};
+"""
+_INSTALLED: Final = """
+select coalesce(obj_description(to_regclass('pgqueuer'), 'pg_class'), '')
+"""
+
+
+async def install_queue(conn: Connection) -> bool:
+    """Bring the queue's tables to the installed release of the library; whether that was needed.
+
+    What is there is kept. Run it again after a failure: it goes on where it stopped. The caller
+    holds the lock of the migrations.
+    """
+    # The release that has been here is noted on its table, so that a start need not load the
+    # library, and ask the catalogue about each of its columns, to learn that nothing is to be done.
+    release = f"pgqueuer {version('pgqueuer')}, installed by clinicway migrate"
+    if await value(conn, str, _INSTALLED) == release:
+        return False
+    from db.queue_schema import statements_to_install
+
+    # One by one: some of an upgrade's statements cannot share a transaction.
+    for statement in await statements_to_install(conn):
+        await conn.execute(statement)
+    async with conn.transaction():
+        await conn.execute(_GRANTS)
+        await conn.execute(f"comment on table pgqueuer is '{release}'")
+    return True
