@@ -149,3 +149,73 @@ class Audience(StrEnum):
     REFERRER = "referrer"
     CLINIC = "clinic"
     PATIENT = "patient"
+
+
+class DeliveryState(StrEnum):
+    """Where one message to a webhook stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class DeliveryFault(StrEnum):
+    """Why the last attempt to deliver a message to a webhook did not do it."""
+
+    ADDRESS_REFUSED = "address_refused"
+    NAME_NOT_FOUND = "name_not_found"
+    NOT_REACHED = "not_reached"
+    TLS_FAILED = "tls_failed"
+    TIMED_OUT = "timed_out"
+    NOT_HTTP = "not_http"
+    REDIRECTED = "redirected"
+    BAD_STATUS = "bad_status"
+    GONE = "gone"
+    WEBHOOK_DISABLED = "webhook_disabled"
+    KEY_ENDED = "key_ended"
+    SECRET_UNREADABLE = "secret_unreadable"
+
+
+class DisabledReason(StrEnum):
+    """Why nothing more is sent to a webhook."""
+
+    GONE = "gone"
+
+
+class AuditAction(StrEnum):
+    """What the audit trail says was done, once a request."""
+
+    KEY_CREATED = "key_created"
+    KEY_ROTATED = "key_rotated"
+    KEY_REVOKED = "key_revoked"
+    KEYRING_ROTATED = "keyring_rotated"
+    REFERRAL_MATCHED = "referral_matched"
+    REFERRAL_CREATED = "referral_created"
+    REFERRAL_READ = "referral_read"
+    REFERRALS_LISTED = "referrals_listed"
+    HISTORY_READ = "history_read"
+    REFERRAL_CANCELLED = "referral_cancelled"
+    SCREENING_CONFIRMED = "screening_confirmed"
+    QUESTION_ANSWERED = "question_answered"
+    REFERRAL_ROUTED = "referral_routed"
+    VISIT_SCHEDULED = "visit_scheduled"
+    VISIT_MISSED = "visit_missed"
+    TREATMENT_STARTED = "treatment_started"
+    REFERRAL_COMPLETED = "referral_completed"
+    REFERRAL_RETURNED = "referral_returned"
+    REFERRAL_ERASED = "referral_erased"
+    TRACKING_MADE = "tracking_made"
+    OFFER_READ = "offer_read"
+    OFFERS_LISTED = "offers_listed"
+    OFFER_ACCEPTED = "offer_accepted"
+    OFFER_DECLINED = "offer_declined"
+    OFFER_ASKED = "offer_asked"
+
+
+class AuditObject(StrEnum):
+    """What it was done to."""
+
+    KEY = "key"
+    KEYRING = "keyring"
+    REFERRAL = "referral"
+    OFFER = "offer"
