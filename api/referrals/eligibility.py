@@ -103,7 +103,7 @@ def _of_patient(need: Need, candidate: Candidate) -> Iterable[Reason]:
 
 
 def _of_clinic(need: Need, candidate: Candidate) -> Iterable[Reason]:
-    if candidate.accepting in (Accepting.NO, Accepting.EXISTING_ONLY):
+    if candidate.accepting not in (Accepting.YES, Accepting.UNKNOWN):
         yield Reason.ACCEPTING
     longest = LONGEST_WAIT_DAYS[need.urgency]
     if longest is not None and candidate.wait_days is not None and candidate.wait_days > longest:

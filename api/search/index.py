@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.directory.catalogue import plain_words
+from api.search.abilities import Abilities
 from api.search.arena import Arena
 from api.search.bits import WORD, BitSpace, split
 from api.search.geodesic import prepare_all
@@ -80,6 +81,7 @@ class SearchIndex:
         self.schedule = np.full(rows, -1, np.int32)
         self.name_key = np.zeros(rows, np.uint64)
         self.slug_hash = np.zeros(rows, np.uint64)
+        self.abilities = Abilities(rows)
 
     # Reading
 
@@ -204,6 +206,7 @@ class SearchIndex:
         if row is not None:
             self.alive[row] = False
             self._count -= 1
+            self.abilities.forget()
 
     def _append(self, clinic: IndexedClinic, profile: bytes) -> int:
         """Writes a new row behind the others and gives its number; its place in space comes
@@ -228,6 +231,16 @@ class SearchIndex:
         self.schedule[row] = self._schedule_of(clinic)
         self.name_key[row] = name_key(plain_words(clinic.name))
         self._write_clinic_bits(row, clinic)
+        self.abilities.write(
+            row,
+            accepting=clinic.accepting,
+            capacity=clinic.weekly_capacity,
+            age=clinic.age,
+            assesses=clinic.assesses,
+            answers=clinic.responsiveness,
+            time_zone=clinic.time_zone,
+            offerings=(self.offerings, len(clinic.offerings)),
+        )
         self._write_offerings(row, clinic)
         return row
 
@@ -284,6 +297,7 @@ class SearchIndex:
         self.wait_days, self.verified = _twice(self.wait_days), _twice(self.verified)
         self.schedule, self.name_key = _twice(self.schedule), _twice(self.name_key)
         self.slug_hash = _twice(self.slug_hash)
+        self.abilities.grow()
 
     def _order_again(self) -> None:
         """Drops struck-out rows; puts the others in spatial order, those without a point last."""
@@ -318,6 +332,7 @@ class SearchIndex:
         self.offerings = len(kept)
         self.offering_row[: len(kept)] = moved[kept]
         self.offering_bits[: len(kept)] = self.offering_bits[kept]
+        self.abilities.move(order, self.offering_row[: len(kept)])
         if self._text.rows == self.size:
             self._text.move(new_row, count)
         else:

@@ -13,6 +13,8 @@ from zstandard import (
     ZstdDecompressor,
 )
 
+from api.search.abilities import IndexedAge, IndexedAnswers
+
 REST = b',"address":'
 """Where a profile's text stops being a summary. Inside a JSON string the quotes would be escaped,
 so the first occurrence is the field."""
@@ -67,6 +69,10 @@ class IndexedClinic(msgspec.Struct, frozen=True):
     time_zone: str | None
     offerings: list[IndexedOffering]
     hours: tuple[IndexedHours, ...]
+    weekly_capacity: int | None
+    age: IndexedAge
+    assesses: list[str]
+    responsiveness: IndexedAnswers | None = None
 
 
 class ProfileStore:
