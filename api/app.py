@@ -16,6 +16,7 @@ import api.directory.routes
 import api.docs
 import api.health
 import api.keys.routes
+import api.partners.webhooks.routes
 import api.problems
 import api.search.routes
 from api.auth import Authenticator, caller
@@ -30,6 +31,8 @@ from api.keyring import Keyring
 from api.memory import settle
 from api.metrics import Gauges, Requests, make_registry
 from api.problems import answer_problem
+from api.rates.gate import Gate
+from api.rates.sharing import Sharing
 from api.search.follower import Follower
 from api.search.places import Places
 from api.search.service import SearchService
@@ -47,6 +50,7 @@ def route_handlers() -> Sequence[Any]:
         *api.health.handlers,
         *api.problems.handlers,
         *api.keys.routes.handlers,
+        *api.partners.webhooks.routes.handlers,
         *api.directory.catalogue_routes.handlers,
         *api.directory.routes.handlers,
         *api.search.routes.handlers,
@@ -73,6 +77,10 @@ def create_app(
     catalogue = Catalogue()
     follower = Follower(pool, dsn, catalogue, settings.index_poll_seconds)
     requests = Requests()
+    authenticator = Authenticator(
+        database=pool, keyring=keyring, clock=clock, environment=settings.environment
+    )
+    gate = Gate(settings, keyring=keyring, keys=authenticator, clock=clock)
     doors = Doors()
     state = State(
         {
@@ -81,9 +89,7 @@ def create_app(
             "places": geocoder,
             "database": pool,
             "keyring": keyring,
-            "authenticator": Authenticator(
-                database=pool, keyring=keyring, clock=clock, environment=settings.environment
-            ),
+            "authenticator": authenticator,
             "catalogue": catalogue,
             "follower": follower,
             "search": SearchService(
@@ -96,9 +102,10 @@ def create_app(
             ),
             "doors": doors,
             "pulse": Pulse(pool, clock),
+            "sharing": Sharing(gate.limits, pool, clock),
         }
     )
-    state.registry = make_registry(requests, Gauges(lambda: gauges_of(state)))
+    state.registry = make_registry(requests, gate, Gauges(lambda: gauges_of(state)))
     app = Litestar(
         route_handlers(),
         state=state,
@@ -115,7 +122,11 @@ def create_app(
         debug=False,
     )
     app.asgi_handler = Edge(
-        app.asgi_handler, clock=clock, requests=requests, access_log=settings.access_log
+        app.asgi_handler,
+        clock=clock,
+        requests=requests,
+        gate=gate,
+        access_log=settings.access_log,
     )
     return app
 
@@ -150,6 +161,7 @@ async def _follow(state: State, settled: asyncio.Event) -> None:
     follower: Follower = state.follower
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(follower.run())
+        tasks.create_task(state.sharing.run())
         await follower.first_try.wait()
         settled.set()
         await follower.loaded.wait()

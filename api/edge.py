@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final, cast
 
@@ -27,12 +27,13 @@ from litestar.types import (
 )
 
 from api.clock import Clock
-from api.errors import NotFound, Unavailable
+from api.errors import NotFound, Problem, Unavailable
 from api.logs import Seldom, described
 from api.metrics import Requests, shown_method
 from api.operations import PROBLEM_JSON, documentation
 from api.parameters import refuse_parameters
 from api.problems import InternalError, document, route_of, with_head
+from api.rates.gate import UNCOUNTED, Arrival, Gate
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _INT8: Final = range(-(2**63), 2**63)
@@ -57,8 +58,11 @@ class _HeadAnswered(Exception):
 class Edge:
     """Wraps the application's ASGI callable. One for each application."""
 
-    def __init__(self, app: ASGIApp, *, clock: Clock, requests: Requests, access_log: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, clock: Clock, requests: Requests, gate: Gate, access_log: bool
+    ) -> None:
         self._app = app
+        self._gate = gate
         self._monotonic = clock.monotonic
         self._requests = requests
         self._access_log = access_log
@@ -73,16 +77,21 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = self._monotonic()
-        exchange = _Exchange(self._request_id(scope["headers"]), scope["method"], send)
+        headers = dict(scope["headers"])
+        exchange = _Exchange(self._request_id(headers), scope["method"], send)
         cast("dict[str, object]", scope["state"])["request_id"] = exchange.request_id
         if exchange.method == "HEAD":
             # Litestar's GET handlers answer 405 to HEAD: it is answered as GET, less the body.
             scope["method"] = "GET"
         self._requests.in_flight += 1
         try:
-            if _has_body(scope["headers"]):
+            if _has_body(headers):
                 receive = exchange.reading(receive)
-            if _is_readable(scope["path"]):
+            if scope["path"] not in UNCOUNTED and not await self._admits(
+                scope, headers, exchange, started
+            ):
+                await exchange.turn_away()
+            elif _is_readable(scope["path"]):
                 await self._app(scope, receive, self._sender(scope, exchange))
             else:
                 await exchange.refuse_path()
@@ -91,6 +100,16 @@ class Edge:
         finally:
             self._requests.in_flight -= 1
             self._finish(scope, exchange, self._monotonic() - started)
+
+    async def _admits(
+        self, scope: HTTPScope, headers: Mapping[bytes, bytes], exchange: _Exchange, at: float
+    ) -> bool:
+        """Whether the limits let this request in. It is counted, and `arrival` in the scope's state
+        is where authentication says whose it is."""
+        key = headers.get(b"authorization")
+        arrival = self._gate.arrive(scope["client"], scope["headers"], key, at)
+        cast("dict[str, object]", scope["state"])["arrival"] = exchange.arrival = arrival
+        return not arrival.is_refused or (key is not None and await arrival.is_let_in_by(key))
 
     def _sender(self, scope: HTTPScope, exchange: _Exchange) -> Send:
         if exchange.method != "OPTIONS":
@@ -105,10 +124,10 @@ class Edge:
 
         return send
 
-    def _request_id(self, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        for name, value in headers:
-            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-                return value.decode()
+    def _request_id(self, headers: Mapping[bytes, bytes]) -> str:
+        sent = headers.get(b"x-request-id")
+        if sent is not None and _REQUEST_ID.fullmatch(sent):
+            return sent.decode()
         return f"{self._prefix}-{next(self._numbers):x}"
 
     def _finish(self, scope: HTTPScope, exchange: _Exchange, seconds: float) -> None:
@@ -151,6 +170,7 @@ class _Exchange:
         "_ended",
         "_send",
         "allow",
+        "arrival",
         "method",
         "request_id",
         "status",
@@ -166,6 +186,7 @@ class _Exchange:
         self._ended = False
         self._body_to_come = False
         self.allow: str | None = None
+        self.arrival: Arrival | None = None
 
     def reading(self, receive: Receive) -> Receive:
         """Takes note of when the request's body has been read to its end."""
@@ -186,6 +207,8 @@ class _Exchange:
             headers = [*message["headers"], *_SAFETY, (b"x-request-id", self.request_id.encode())]
             if not any(name == _POLICY for name, _ in headers):
                 headers.append(_DEFAULT_POLICY)
+            if self.arrival is not None:
+                headers += self.arrival.headers()
             if self.allow is not None:
                 headers = [each for each in headers if each[0] != b"allow"]
                 headers.append((b"allow", self.allow.encode()))
@@ -206,6 +229,10 @@ class _Exchange:
         if more:
             raise _HeadAnswered
 
+    async def turn_away(self) -> None:
+        assert self.arrival is not None, "only a request that was counted is turned away"
+        await self._answer(self.arrival.refusal())
+
     async def refuse_path(self) -> None:
         await self._answer(NotFound("The path is not readable, so there is nothing there."))
 
@@ -224,12 +251,13 @@ class _Exchange:
             raise AnswerCutShort from None
         await self._answer(InternalError("The fault has been logged under this request id."))
 
-    async def _answer(self, problem: NotFound | InternalError) -> None:
+    async def _answer(self, problem: Problem) -> None:
         body = document(problem, self.request_id)
         headers = [
             (b"content-type", PROBLEM_JSON.encode()),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
+            *((name.lower().encode(), text.encode()) for name, text in problem.headers.items()),
         ]
         await self.send(
             {"type": "http.response.start", "status": problem.status, "headers": headers}
@@ -237,11 +265,8 @@ class _Exchange:
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in headers
-    )
+def _has_body(headers: Mapping[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def _is_readable(path: str) -> bool:

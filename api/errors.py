@@ -174,6 +174,17 @@ class PreconditionRequired(Problem):
     title = "Say which version you are changing"
 
 
+class TooManyRequests(Problem):
+    """More requests than the service takes from one key or one address in a minute. Wait as long
+    as `Retry-After` says; `RateLimit` says on every answer how many are left, and which limit it
+    is: that of the `key`, of the `address`, or of `failures`, an address's requests with a key
+    that is not good."""
+
+    status = 429
+    slug = "too-many-requests"
+    title = "Too many requests"
+
+
 class Unavailable(Problem):
     """The database cannot be reached or is too busy; the caller may try again."""
 

@@ -46,14 +46,6 @@ class BadRequest(Problem):
     title = "The request is not valid"
 
 
-class TooManyRequests(Problem):
-    """More requests than the service takes from one caller. Wait as long as `Retry-After` says."""
-
-    status = 429
-    slug = "too-many-requests"
-    title = "Too many requests"
-
-
 _BY_STATUS: Final[Mapping[int, tuple[type[Problem], str]]] = {
     400: (BadRequest, "The request is not valid."),
     401: (known.Unauthenticated, "Send a valid API key: Authorization: Bearer cw_…"),
@@ -62,7 +54,7 @@ _BY_STATUS: Final[Mapping[int, tuple[type[Problem], str]]] = {
     405: (known.MethodNotAllowed, "The Allow header names the methods that work here."),
     413: (known.BodyTooLarge, "The body is larger than the service takes."),
     415: (known.UnsupportedMediaType, "Send JSON in UTF-8: Content-Type: application/json"),
-    429: (TooManyRequests, "Wait a moment before the next request."),
+    429: (known.TooManyRequests, "Wait a moment before the next request."),
 }
 
 

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from api.durations import Period, Span
 from api.links import served_at
+from api.rates.proxies import Networks
 
 PREFIX = "CLINICWAY_"
 _MEBIBYTE = 1024 * 1024
@@ -225,6 +226,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=1_000_000,
         ),
     ] = 4096
+    rate_key: Annotated[
+        int,
+        _number(
+            "Requests a minute with one API key, over all processes; 0 for any number",
+            right="a whole number from 0 to 1000000000",
+            ge=0,
+            le=1_000_000_000,
+        ),
+    ] = 12_000
+    rate_address: Annotated[
+        int,
+        _number(
+            "Requests a minute from one address without a good key; 0 for any number",
+            right="a whole number from 0 to 1000000000",
+            ge=0,
+            le=1_000_000_000,
+        ),
+    ] = 12_000
+    rate_failures: Annotated[
+        int,
+        _number(
+            "Requests a minute from one address with a bad key; 0 for any number",
+            right="a whole number from 0 to 1000000000",
+            ge=0,
+            le=1_000_000_000,
+        ),
+    ] = 60
+    trusted_proxies: (
+        Annotated[
+            Networks,
+            _text(
+                "Proxies whose word on the client's address is taken (X-Forwarded-For, Forwarded)",
+                right="addresses or networks separated by commas, such as 10.0.0.0/8, ::1",
+            ),
+        ]
+        | None
+    ) = None
     key_overlap_hours: Annotated[
         float,
         _number(
@@ -258,6 +296,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+
+    webhook_allow_private: Annotated[
+        bool,
+        _text(
+            "Whether webhooks may lead to http and to private addresses: for tests on one machine",
+            right="true or false",
+        ),
+    ] = False
 
     @property
     def keyring_path(self) -> Path:
@@ -390,6 +436,8 @@ def _decode_own(kind: type, value: object) -> object:
             return Span(value)
         if kind is Period:
             return Period(value)
+        if kind is Networks:
+            return Networks(value)
     raise ValueError("not what this setting takes")
 
 

@@ -21,6 +21,8 @@ from db.embedded import place, processes
 from tests.serving import free_port
 
 ROOT = Path(__file__).parents[1]
+NO_LIMITS = ("--rate-key", "0", "--rate-address", "0", "--rate-failures", "0")
+"""Tests call from one address as often as they can."""
 PATIENCE = 120.0
 """Seconds after which a test is taken to hang; nothing is measured with it."""
 
@@ -81,7 +83,9 @@ class Service:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "api", "serve"),
-                    *("--port", str(self.port), "--data-dir", str(data_dir), *flags),
+                    *("--port", str(self.port), "--data-dir", str(data_dir)),
+                    # Before the test's own flags, which win.
+                    *(*NO_LIMITS, *flags),
                 ],
                 cwd=ROOT,
                 env=environment(),

@@ -121,6 +121,13 @@ def test_an_empty_flag_is_not_silently_the_default() -> None:
         ("PUBLIC_URL", "https://user:password@clinicway.example"),
         ("PUBLIC_URL", "https://clinicway.example/?a=b"),
         ("PUBLIC_URL", "https://clinicway.example\n"),
+        ("RATE_KEY", "-1"),
+        ("RATE_ADDRESS", "1.5"),
+        ("RATE_FAILURES", "many"),
+        ("TRUSTED_PROXIES", "proxy.example"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,,::1"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
     ],
 )
 def test_an_unusable_value_is_named_and_not_repeated(name: str, value: str) -> None:

@@ -32,6 +32,9 @@ class Service:
                 "CLINICWAY_DATABASE_URL": self.dsn,
                 "CLINICWAY_DATA_DIR": str(self.folder / "service"),
                 "CLINICWAY_PORT": str(self.port),
+                # Counted as everywhere, and never reached.
+                "CLINICWAY_RATE_ADDRESS": "1000000000",
+                "CLINICWAY_RATE_KEY": "1000000000",
             },
         )
         while not self._answers():

@@ -1,0 +1,95 @@
+"""The processes tell each other through the database what they have counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from api.clock import Clock
+from api.rates.counts import WINDOW_SECONDS, Limit, Report
+from db.errors import DatabaseError, DatabaseUnavailable
+from db.pool import Pool
+from db.queries.rates import delete_old_windows, exchange_counts
+
+EVERY_SECONDS: Final = 0.25
+"""How long others may go on counting without knowing: the overshoot of a limit is what they let
+through in that time, and half a percent of the limit for each process."""
+_PATIENCE_SECONDS: Final = 0.5
+_LONGEST_PAUSE: Final = 4.0
+_KEPT: Final = timedelta(seconds=2 * WINDOW_SECONDS)
+
+_log = structlog.get_logger("api.rates")
+
+
+class Sharing:
+    """One for each process. While the database is away every process goes by its own count."""
+
+    def __init__(self, limits: Sequence[Limit], database: Pool, clock: Clock) -> None:
+        self._limits = limits
+        self._database = database
+        self._clock = clock
+        # What others have left behind is tidied up at the first opportunity.
+        self._sweep_at = clock.now()
+
+    async def run(self) -> None:
+        """Never returns; to be cancelled. Outlives every failure of the database."""
+        pause = EVERY_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            try:
+                await self.exchange()
+            except DatabaseUnavailable:
+                # Readiness and metrics say so already; here nothing is lost by it.
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except DatabaseError as error:
+                _log.warning("rate limits are not shared", sqlstate=error.sqlstate)
+                pause = _LONGEST_PAUSE
+            else:
+                pause = EVERY_SECONDS
+
+    async def exchange(self) -> None:
+        """Tell what is new and hear what the others have counted of the same names. Asks the
+        database nothing when nothing is new. Raises DatabaseError; what was to be told then stays
+        to be told, at worst for a second time: a limit may come early and never late."""
+        at = self._clock.monotonic()
+        for limit in self._limits:
+            limit.turn(at)
+        reports = [report for limit in self._limits for report in limit.reports()]
+        try:
+            if reports:
+                await self._tell(reports)
+        except BaseException:
+            for report in reports:
+                report.bucket.limit.not_heard(report)
+            raise
+        await self._sweep()
+
+    async def _tell(self, reports: Sequence[Report]) -> None:
+        by_name = {each.bucket.limit.hidden(each.bucket): each for each in reports}
+        async with self._database.acquire(patience=_PATIENCE_SECONDS) as conn:
+            heard = await exchange_counts(
+                conn,
+                opened=[_moment(each.bucket.opened) for each in by_name.values()],
+                buckets=list(by_name),
+                news=[each.news for each in by_name.values()],
+            )
+        for row in heard:
+            report = by_name[row.bucket]
+            report.bucket.limit.heard(report, row.count)
+        self._sweep_at = min(self._sweep_at, self._clock.now() + _KEPT)
+
+    async def _sweep(self) -> None:
+        now = self._clock.now()
+        if now < self._sweep_at:
+            return
+        async with self._database.acquire(patience=_PATIENCE_SECONDS) as conn:
+            await delete_old_windows(conn, now - _KEPT)
+        self._sweep_at = datetime.max.replace(tzinfo=UTC)
+
+
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
