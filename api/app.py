@@ -11,6 +11,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 
+import api.audit.routes
 import api.directory.catalogue_routes
 import api.directory.routes
 import api.docs
@@ -19,6 +20,7 @@ import api.keys.routes
 import api.partners.webhooks.routes
 import api.problems
 import api.search.routes
+from api.audit.service import Auditor
 from api.auth import Authenticator, caller
 from api.bodies import ServiceRequest
 from api.clock import Clock
@@ -50,6 +52,7 @@ def route_handlers() -> Sequence[Any]:
         *api.health.handlers,
         *api.problems.handlers,
         *api.keys.routes.handlers,
+        *api.audit.routes.handlers,
         *api.partners.webhooks.routes.handlers,
         *api.directory.catalogue_routes.handlers,
         *api.directory.routes.handlers,
@@ -89,6 +92,7 @@ def create_app(
             "places": geocoder,
             "database": pool,
             "keyring": keyring,
+            "auditor": Auditor(keyring, clock),
             "authenticator": authenticator,
             "catalogue": catalogue,
             "follower": follower,

@@ -36,6 +36,7 @@ TAGS: Final = {
     "Directory upkeep": "Writing profiles, and finding those that are doubled or stale",
     "Catalogues": "Conditions, routes, screening flags and the sources they come from",
     "Keys": "API keys and what they may do",
+    "Audit": "Who read or changed a patient's data or a key, and whether that record is whole",
     "Service": "The service itself: health, metrics, problems, this document",
 }
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")

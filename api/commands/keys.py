@@ -14,6 +14,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
+from api.audit.service import COMMAND_LINE, Auditor, Outcome
 from api.clock import Clock
 from api.commands.database import database_address, migrated_transaction
 from api.commands.failures import WRONGLY_CALLED, CommandError
@@ -23,8 +24,9 @@ from api.keys.schemas import Key, KeyEmail, KeyWrite
 from api.keys.service import KeyMaker, list_keys, revoke
 from api.keys.tokens import parse_token
 from api.settings import Settings
+from db.connection import Connection
+from db.states import AuditAction, AuditObject
 
-ACTOR: Final = "command line"
 PAGE: Final = 500
 ID_LENGTH: Final = 32
 UNLIMITED: Final = 10_000
@@ -74,14 +76,15 @@ async def create(
     with database_address(settings) as dsn:
         maker = _maker(settings, clock)
         async with migrated_transaction(dsn) as conn:
-            _, token = await maker.create(
+            row, token = await maker.create(
                 conn,
                 name=wanted.name,
                 scopes=wanted.scopes,
-                created_by=ACTOR,
+                created_by=COMMAND_LINE.actor,
                 expires_at=_end(clock, days),
                 email=wanted.email,
             )
+            await _record(conn, maker.keyring, clock, AuditAction.KEY_CREATED, row.id)
     sys.stdout.write(token.text() + "\n")
     return 0
 
@@ -93,8 +96,11 @@ async def rotate(settings: Settings, clock: Clock, *, key_id: str) -> int:
         maker = _maker(settings, clock)
         try:
             async with migrated_transaction(dsn) as conn:
-                _, token = await maker.rotate(
-                    conn, _id_in(key_id), overlap=overlap, created_by=ACTOR
+                row, token = await maker.rotate(
+                    conn, _id_in(key_id), overlap=overlap, created_by=COMMAND_LINE.actor
+                )
+                await _record(
+                    conn, maker.keyring, clock, AuditAction.KEY_ROTATED, _id_in(key_id), row.id
                 )
         except Problem as error:
             raise CommandError(error.detail) from None
@@ -104,9 +110,11 @@ async def rotate(settings: Settings, clock: Clock, *, key_id: str) -> int:
 
 async def revoke_one(settings: Settings, clock: Clock, console: Console, *, key_id: str) -> int:
     with database_address(settings) as dsn:
+        keyring = Keyring.load_or_create(settings.keyring_path, clock)
         try:
             async with migrated_transaction(dsn) as conn:
                 row = await revoke(conn, _id_in(key_id), clock.now())
+                await _record(conn, keyring, clock, AuditAction.KEY_REVOKED, row.id)
         except Problem as error:
             raise CommandError(error.detail) from None
     console.print(
@@ -137,6 +145,25 @@ async def list_all(settings: Settings, clock: Clock, console: Console, *, ended:
         table.width = Measurement.get(console, unlimited, table).maximum
     console.print(table, crop=False)
     return 0
+
+
+async def _record(
+    conn: Connection,
+    keyring: Keyring,
+    clock: Clock,
+    action: AuditAction,
+    key_id: str,
+    replaced_by: str | None = None,
+) -> None:
+    await Auditor(keyring, clock).record(
+        conn,
+        author=COMMAND_LINE,
+        action=action,
+        kind=AuditObject.KEY,
+        object_id=key_id,
+        related=[] if replaced_by is None else [replaced_by],
+        outcome=Outcome(replaced_by=replaced_by),
+    )
 
 
 def _checked(name: str, scopes: Sequence[str], email: str | None) -> KeyWrite:

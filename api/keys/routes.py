@@ -17,6 +17,7 @@ from litestar.openapi.spec import Example
 from litestar.params import Body, PathParameter
 from litestar.types import ControllerRouterHandler
 
+from api.audit.service import Auditor, Author, Outcome
 from api.auth import Authenticator, Caller, needs
 from api.clock import Clock
 from api.errors import FieldError, InvalidBody
@@ -29,6 +30,7 @@ from api.parameters import read_query
 from api.search.cursor import Position, read_cursor, write_cursor
 from api.settings import Settings
 from db.pool import Pool
+from db.states import AuditAction, AuditObject
 
 ADMIN: Final = "admin"
 _KEY_ID = re.compile(r"[0-9a-f]{32}")
@@ -69,6 +71,7 @@ class _Services:
         self.database: Pool = state.database
         self.keyring: Keyring = state.keyring
         self.authenticator: Authenticator = state.authenticator
+        self.auditor: Auditor = state.auditor
 
     def maker(self) -> KeyMaker:
         return KeyMaker(self.settings.environment, self.keyring, self.clock)
@@ -93,6 +96,7 @@ class _Services:
 )
 async def create_key(
     data: Annotated[KeyWrite, Body(description="What the key is for and what it may do")],
+    request: Request[Any, Any, State],
     caller: NamedDependency[Caller],
     state: State,
 ) -> Response[NewKey]:
@@ -112,6 +116,13 @@ async def create_key(
             created_by=caller.actor,
             expires_at=data.expires_at,
             email=data.email,
+        )
+        await services.auditor.record(
+            conn,
+            author=Author.of(request, caller),
+            action=AuditAction.KEY_CREATED,
+            kind=AuditObject.KEY,
+            object_id=row.id,
         )
     return _shown_once(NewKey.with_secret(row, now, token.text()))
 
@@ -171,10 +182,22 @@ async def read_one(key_id: KeyId, state: State) -> Response[Key]:
     security=NEEDS_KEY,
     responses=problems(404, 503),
 )
-async def revoke_one(key_id: KeyId, state: State) -> None:
+async def revoke_one(
+    key_id: KeyId,
+    request: Request[Any, Any, State],
+    caller: NamedDependency[Caller],
+    state: State,
+) -> None:
     services = _Services(state)
     async with services.database.transaction() as conn:
         row = await revoke(conn, _checked(key_id), services.clock.now())
+        await services.auditor.record(
+            conn,
+            author=Author.of(request, caller),
+            action=AuditAction.KEY_REVOKED,
+            kind=AuditObject.KEY,
+            object_id=row.id,
+        )
     # After the commit: a look-up in between would bring the old row back.
     services.authenticator.forget(row.id)
 
@@ -197,7 +220,10 @@ async def revoke_one(key_id: KeyId, state: State) -> None:
     | problems(404, 409, 503),
 )
 async def rotate_one(
-    key_id: KeyId, caller: NamedDependency[Caller], state: State
+    key_id: KeyId,
+    request: Request[Any, Any, State],
+    caller: NamedDependency[Caller],
+    state: State,
 ) -> Response[NewKey]:
     services = _Services(state)
     checked = _checked(key_id)
@@ -207,6 +233,15 @@ async def rotate_one(
             checked,
             overlap=timedelta(hours=services.settings.key_overlap_hours),
             created_by=caller.actor,
+        )
+        await services.auditor.record(
+            conn,
+            author=Author.of(request, caller),
+            action=AuditAction.KEY_ROTATED,
+            kind=AuditObject.KEY,
+            object_id=checked,
+            related=[row.id],
+            outcome=Outcome(replaced_by=row.id),
         )
     services.authenticator.forget(checked)
     return _shown_once(NewKey.with_secret(row, services.clock.now(), token.text()))
