@@ -263,6 +263,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    demonstration: Annotated[
+        bool,
+        _text(
+            "Whether a service with a PostgreSQL of its own gets two example clinics, and keys to "
+            "try referrals with",
+            right="true or false",
+        ),
+    ] = True
     key_overlap_hours: Annotated[
         float,
         _number(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Final
 
 from rich.console import Console
@@ -19,9 +20,17 @@ SAY_WHY_AFTER: Final = 200
 class Announcement:
     """Asks the service until it is ready, then prints where it is. Runs in a thread of its own."""
 
-    def __init__(self, address: str, port: int, console: Console, progress: Console) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        more: Sequence[str],
+        console: Console,
+        progress: Console,
+    ) -> None:
         self._host = reachable(address)
         self._port = port
+        self._more = more
         self._console = console
         self._progress = progress
         self._over = threading.Event()
@@ -61,6 +70,7 @@ class Announcement:
             "",
             "Try:",
             f"  curl '{url}{EXAMPLE}'",
+            *self._more,
         ):
             self._say(self._console, line)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Final
@@ -19,6 +20,7 @@ from rich.console import Console
 from api.clock import Clock
 from api.commands.announce import Announcement
 from api.commands.compiled import keep_compiled_code
+from api.commands.demonstration import Demonstration, lines, prepare_demonstration
 from api.commands.interrupts import STOPPING, Interrupts
 from api.commands.ports import ClaimedPort, claim_port
 from api.commands.prepare import prepare
@@ -47,10 +49,13 @@ def serve(settings: Settings, clock: Clock, console: Console, progress: Console)
             _check_geocoder(settings, clock)
             with interrupts.held_back():
                 running = _with_database(settings, stack, progress)
-            Keyring.load_or_create(settings.keyring_path, clock)
+            keyring = Keyring.load_or_create(settings.keyring_path, clock)
             keep_compiled_code(settings.data_dir)
             asyncio.run(prepare(running, clock, progress))
-            _run_server(running, claimed, console, progress)
+            examples = None
+            if settings.demonstration and settings.database_url is None:
+                examples = asyncio.run(prepare_demonstration(running, clock, keyring))
+            _run_server(running, claimed, examples, console, progress)
         except KeyboardInterrupt:
             pass
         finally:
@@ -79,7 +84,11 @@ def _with_database(settings: Settings, stack: ExitStack, progress: Console) -> S
 
 
 def _run_server(
-    settings: Settings, claimed: ClaimedPort, console: Console, progress: Console
+    settings: Settings,
+    claimed: ClaimedPort,
+    examples: Demonstration | None,
+    console: Console,
+    progress: Console,
 ) -> None:
     # A fork of this process would take over locks that its threads hold (the one that watches the
     # database, say). Spawned processes start clean, and no Python changes that default under us.
@@ -94,7 +103,8 @@ def _run_server(
         handler = signal.getsignal(signal.SIGTERM) if hangs_up else signal.SIG_IGN
         signal.signal(signal.SIGHUP, handler)
 
-    announcement = Announcement(claimed.address, claimed.port, console, progress)
+    more: Sequence[str] = () if examples is None else lines(examples)
+    announcement = Announcement(claimed.address, claimed.port, more, console, progress)
     announcement.start()
     try:
         server.serve(target_loader=partial(build_application, settings), wrap_loader=False)
