@@ -60,6 +60,12 @@ def _run(arguments: argparse.Namespace, settings: Settings, progress: Console) -
 
             require_database(settings)
             return asyncio.run(run_keys(arguments, settings, clock, console))
+        case "audit":
+            from api.commands.audit import run_audit
+            from api.commands.database import require_database
+
+            require_database(settings)
+            return asyncio.run(run_audit(arguments, settings, clock, console))
         case "import":
             from api.commands.compiled import keep_compiled_code
             from api.commands.database import require_database

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Mapping
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 from api.settings import SETTINGS, Setting
@@ -32,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "migrate", "bring the database to this version", DATABASE)
     _add_import(commands)
     _add_keys(commands)
+    _add_audit(commands)
     bench = _add(commands, "bench", "measure the service (from a checkout only)", ())
     bench.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="for tests.bench")
     _add(commands, "doctor", "look for what is wrong and say what to do", DOCTOR)
@@ -148,6 +150,17 @@ def _add_keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     rotate.add_argument("id", metavar="ID")
     revoke = _add(actions, "revoke", "end a key everywhere within 30 seconds", KEYS)
     revoke.add_argument("id", metavar="ID", help="its id, or the whole key")
+
+
+def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] (as above)
+    audit = commands.add_parser("audit", help="verify the audit trail, or write down its end")
+    actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
+    known = (*DATABASE, "keyring")
+    verify = _add(actions, "verify", "go over every entry; ends with 1 when one is not right", known)
+    verify.add_argument(
+        "--anchor", type=Path, metavar="FILE", help="what `audit anchor` printed some time ago"
+    )
+    _add(actions, "anchor", "print where the trail ends, to be kept elsewhere", known)
 
 
 def _date(text: str) -> date:
