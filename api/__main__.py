@@ -60,6 +60,12 @@ def _run(arguments: argparse.Namespace, settings: Settings, progress: Console) -
 
             require_database(settings)
             return asyncio.run(run_keys(arguments, settings, clock, console))
+        case "keyring":
+            from api.commands.database import require_database
+            from api.commands.keyring import run_keyring
+
+            require_database(settings)
+            return asyncio.run(run_keyring(arguments, settings, clock, console, progress))
         case "audit":
             from api.commands.audit import run_audit
             from api.commands.database import require_database

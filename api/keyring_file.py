@@ -202,6 +202,6 @@ def _refuse_shared(path: Path, status: os.stat_result) -> None:
         )
     if not ours and status.st_uid != 0:
         raise KeyringError(
-            f"The keyring {path} belongs to another user. Give it to the user that runs "
-            f"Clinicway with: chown {os.geteuid()} {path}"
+            f"The keyring {path} belongs to another user. Run Clinicway as that user or, if it is "
+            f"to run as this one, give the file to this one with: chown {os.geteuid()} {path}"
         )

@@ -18,3 +18,33 @@ class SealedKeyRow(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"SealedKeyRow({self.referral_id})"
+
+
+class KeyUseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What needs a key of the keyring: API keys that work, links of the audit trail."""
+
+    api_keys: int
+    audit: bool
+
+
+class PatientKeyUseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What needs a key of the keyring, of what belongs to referrals and webhooks."""
+
+    sealed_keys: int
+    webhooks: int
+    fingerprints: int
+    links: int
+    history: bool
+
+
+class WebhookSecretsRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook's signing secrets, each sealed with the key of the keyring named beside it."""
+
+    id: UUID
+    secret: bytes
+    secret_keyring_id: str
+    previous_secret: bytes | None
+    previous_keyring_id: str | None
+
+    def __repr__(self) -> str:
+        return f"WebhookSecretsRow({self.id})"

@@ -13,6 +13,7 @@ from api.settings import SETTINGS, Setting
 
 # What else than `serve` needs to know.
 DATABASE: Final = ("data_dir", "database_url")
+KEYRING: Final = (*DATABASE, "keyring")
 KEYS: Final = (*DATABASE, "keyring", "environment", "key_overlap_hours")
 IMPORT: Final = (
     *DATABASE, "geocoder", "geocoder_url", "geocoder_key", "geocoder_timeout", "geocoder_rate",
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "migrate", "bring the database to this version", DATABASE)
     _add_import(commands)
     _add_keys(commands)
+    _add_keyring(commands)
     _add_audit(commands)
     bench = _add(commands, "bench", "measure the service (from a checkout only)", ())
     bench.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="for tests.bench")
@@ -150,6 +152,22 @@ def _add_keys(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     rotate.add_argument("id", metavar="ID")
     revoke = _add(actions, "revoke", "end a key everywhere within 30 seconds", KEYS)
     revoke.add_argument("id", metavar="ID", help="its id, or the whole key")
+
+
+def _add_keyring(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] (as above)
+    keyring = commands.add_parser("keyring", help="list, rotate and retire the secret keys")
+    actions = keyring.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add(actions, "list", "list the keys of the keyring", KEYRING)
+    rotate = _add(actions, "rotate", "make a new active key and seal everything with it", KEYRING)
+    rotate.add_argument(
+        "--prepare", action="store_true", help="only put the new key into the file, unused"
+    )
+    _add(actions, "rewrap", "seal with the active key what an older one sealed", KEYRING)
+    retire = _add(actions, "retire", "remove an old key that nothing needs any more", KEYRING)
+    retire.add_argument("id", metavar="ID")
+    retire.add_argument(
+        "--reduce", action="store_true", help="keep only the parts of it that are still needed"
+    )
 
 
 def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] (as above)
