@@ -1,7 +1,7 @@
 """A town of clinics and referrals without a database: what the stateful test plays with.
 
-It does what the service does around `advance`: it routes, it counts places, it lets the clock
-strike. Whatever is always true is checked in `check`.
+It does what the service does around `advance`: it routes by `match`, it counts places, it lets the
+clock strike. Whatever is always true is checked in `check`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,19 @@ from api.referrals.events import (
     TakePlace,
 )
 from api.referrals.lifecycle import BROADCAST, advance, create, next_moment
+from api.referrals.matching import match
+from api.referrals.needs import AskedCondition, Candidate, Need, Offered
 from api.referrals.rules import RULE_OF, actions_of_clinic, actions_of_referrer
 from db.states import (
+    Accepting,
     Audience,
+    Drug,
     OfferState,
     ReferralEvent,
     ReferralMode,
     ReferralState,
+    Route,
+    Setting,
     Urgency,
 )
 
@@ -46,6 +52,7 @@ OWNED_STATES = {
 }
 CLOCKS = Clocks()
 WEEK = timedelta(days=7)
+INFUSION = Offered(drug=Drug.KETAMINE, route=Route.IV, setting=Setting.CLINIC, conditions=("crps",))
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -135,15 +142,29 @@ class Town:
         referral = self.referrals[referral_id]
         if not referral.needs_routing(self.now):
             return False
-        suitable = [c for c in sorted(self.capacity) if c not in referral.tried]
-        free = [c for c in suitable if self._has_place(c)]
-        # A clinic without any place a week never becomes able by waiting.
-        later = [c for c in suitable if c not in free and self.capacity[c] != 0]
-        offers = tuple((self.new_id(), clinic) for clinic in free)
-        retry_at = self.week + WEEK if later and not free else None
+        need = Need(
+            conditions=(AskedCondition(code="crps"),),
+            urgency=referral.urgency,
+            tried=referral.tried,
+        )
+        found = match(need, [self._candidate(clinic) for clinic in self.listed], self.now)
+        offers = tuple((self.new_id(), each.clinic_id) for each in found.ranked)
+        retry_at = None if found.waiting is None else found.waiting.until
         step = advance(referral, Routed(offers=offers, retry_at=retry_at), self.now, CLOCKS)
         self._keep(referral, step)
         return True
+
+    def _candidate(self, clinic: UUID) -> Candidate:
+        return Candidate(
+            clinic_id=clinic,
+            name="",
+            offerings=(INFUSION,),
+            accepting=Accepting.YES if clinic in self.capacity else Accepting.NO,
+            wait_days=clinic.int % 5,
+            weekly_capacity=self.capacity.get(clinic),
+            taken=self.taken.get((clinic, self.week), 0),
+            next_week=self.week + WEEK,
+        )
 
     def _has_place(self, clinic: UUID) -> bool:
         capacity = self.capacity[clinic]
