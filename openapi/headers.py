@@ -21,7 +21,7 @@ REQUEST_HEADERS: Final = {
     "If-None-Match": Header("The ETag that the caller holds: 304 when it is current", _TEXT, '"3"'),
     "Idempotency-Key": Header(
         "The caller's own name for this request: repeating it does nothing twice",
-        {"type": "string", "minLength": 8, "maxLength": 128},
+        {"type": "string", "minLength": 1, "maxLength": 255},
         "0190a7c2-5f0e-7d4b-9a53-2f6f0f3c1a77",
     ),
 }

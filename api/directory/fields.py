@@ -28,6 +28,21 @@ Text = Annotated[
         extra={"right": f"text of 1 to 200 characters, some of them visible, {_PLAINLY}"},
     ),
 ]
+Prose = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=4000,
+        pattern=rf"^[^{_HIDDEN_BUT_BREAKS}]*[^{_BLANK}{_HIDDEN_BUT_BREAKS}]"
+        rf"[^{_HIDDEN_BUT_BREAKS}]*{_ENDS}",
+        extra={
+            "right": "text of 1 to 4000 characters, some of them visible, lines and tabs allowed, "
+            "without other control characters and without marks that are invisible or change the "
+            "direction"
+        },
+    ),
+]
+"""What people write to each other."""
 Slug = Annotated[
     str,
     Meta(
