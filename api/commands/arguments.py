@@ -174,7 +174,7 @@ def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     audit = commands.add_parser("audit", help="verify the audit trail, or write down its end")
     actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
     known = (*DATABASE, "keyring")
-    verify = _add(actions, "verify", "go over every entry; ends with 1 when one is not right", known)
+    verify = _add(actions, "verify", "go over every entry; exits with 1 if one is wrong", known)
     verify.add_argument(
         "--anchor", type=Path, metavar="FILE", help="what `audit anchor` printed some time ago"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,17 +12,7 @@ from db.errors import DatabaseUnavailable, StatementFailed
 from db.pool import Pool
 from db.roles import SERVICE, WORKER
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 WHO = "select current_user::text"
-
-
-@pytest.fixture
-async def service(dsn: str) -> AsyncIterator[Pool]:
-    pool = Pool(dsn, size=1, role=SERVICE)
-    yield pool
-    await pool.close()
 
 
 async def test_every_connection_of_a_pool_has_its_role(dsn: str) -> None:
