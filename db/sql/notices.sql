@@ -1,0 +1,72 @@
+-- name: claim_notices
+-- A claim is an attempt that has begun: it is written down before anything is sent, and comes due
+-- again by itself if whoever made it is never heard of again. $3 narrows it to one referral.
+with due as (
+    select id
+    from notice
+    where next_attempt_at <= now() and ($3::uuid is null or referral_id = $3)
+    order by next_attempt_at, id
+    limit $1
+    for update skip locked
+)
+update notice
+set attempts = attempts + 1, next_attempt_at = now() + make_interval(secs => $2)
+from due
+where notice.id = due.id
+returning
+    notice.id, notice.referral_id, notice.version, notice.event, notice.audience,
+    notice.principal, notice.clinic_id, notice.offer_id, notice.at, notice.attempts
+
+-- name: notice_context
+-- Where to send it, and what a webhook says of it. A reminder is no step: its version is that of
+-- the step before. The sealed part is asked for only where the address can stand in it alone.
+select
+    coalesce(step.to_state, referral.state) as state,
+    step.offer_id as step_offer_id,
+    step.clinic_id as step_clinic_id,
+    address.email,
+    case when sealed.wanted then referral.sealed end as sealed,
+    case when sealed.wanted then sealed_key.keyring_id end as keyring_id,
+    case when sealed.wanted then sealed_key.wrapped end as wrapped
+from notice
+join referral on referral.id = notice.referral_id
+left join referral_history as step
+    on step.referral_id = notice.referral_id and step.version = notice.version
+left join sealed_key on sealed_key.referral_id = notice.referral_id
+left join lateral (
+    select case notice.audience
+        when 'clinic' then (select clinic.email from clinic where clinic.id = notice.clinic_id)
+        when 'referrer' then (
+            select key.email
+            from api_key as key
+            where
+                key.principal = notice.principal
+                and key.email is not null
+                and key.revoked_at is null
+                and (key.expires_at is null or key.expires_at > now())
+            order by key.created_at desc, key.id
+            limit 1
+        )
+    end as email
+) as address on true
+cross join lateral (
+    select
+        notice.audience = 'patient' or (notice.audience = 'referrer' and address.email is null)
+            as wanted
+) as sealed
+where notice.id = $1
+
+-- name: notice_sent
+update notice
+set sent_at = now(), next_attempt_at = null, outcome = $3
+where id = $1 and attempts = $2 and next_attempt_at is not null
+
+-- name: notice_put_off
+update notice
+set next_attempt_at = now() + make_interval(secs => $3), outcome = $4
+where id = $1 and attempts = $2 and next_attempt_at is not null
+
+-- name: notice_given_up
+update notice
+set given_up_at = now(), next_attempt_at = null, outcome = $3
+where id = $1 and attempts = $2 and next_attempt_at is not null

@@ -1,0 +1,90 @@
+-- What the workers look for: whatever is due by the database's clock, whether or not the queue
+-- said so.
+
+-- name: claim_due_referrals
+-- Those on which something has to happen, longest due first, that no other worker has taken. The
+-- advisory lock of each is held until the transaction ends, so a worker that dies gives it back.
+-- $1 are those that failed a moment ago and wait.
+with due as materialized (
+    select id, since
+    from (
+        (
+            select id, due_at as since
+            from referral
+            where due_at <= now()
+            order by due_at
+            limit $3
+        )
+        union all
+        (
+            select id, updated_at
+            from referral
+            where state = 'matching' and due_at is null
+            order by updated_at
+            limit $3
+        )
+    ) as found
+    where id <> all ($1::uuid[])
+    order by since
+)
+select id from due where pg_try_advisory_xact_lock(hashtextextended('referral ' || id, 0)) limit $2
+
+-- name: forget_answers
+-- What was answered to an Idempotency-Key is kept for two days.
+with old as (
+    select principal, key_hash
+    from idempotency
+    where created_at < now() - interval '48 hours'
+    limit $1
+    for update skip locked
+)
+delete from idempotency using old
+where idempotency.principal = old.principal and idempotency.key_hash = old.key_hash
+
+-- name: take_reader
+-- How far the log was read; nothing while another worker is reading it.
+select seq from directory_reader where name = 'referrals' for update skip locked
+
+-- name: move_reader
+update directory_reader set seq = $1 where name = 'referrals'
+
+-- name: clinics_with_referrals
+-- Those of the clinics that are asked about a referral, or look after one.
+select clinic_id
+from unnest($1::uuid[]) as clinic_id
+where
+    exists (
+        select from referral
+        where
+            offered_to <> '{}'
+            and offered_to @> array[clinic_id]
+    )
+    or exists (
+        select from referral
+        where
+            owner_clinic_id = clinic_id
+            and state in ('accepted', 'scheduled', 'in_treatment')
+    )
+
+-- name: backlog
+-- How much of what is due was not done yet, and since when the oldest waits.
+select
+    (
+        select coalesce(extract(epoch from now() - min(due_at)), 0)::double precision
+        from referral
+        where due_at <= now()
+    ) as referral_lag,
+    (
+        select coalesce(extract(epoch from now() - min(next_attempt_at)), 0)::double precision
+        from notice
+        where next_attempt_at <= now()
+    ) as notice_lag,
+    (select count(*) from pgqueuer where status = 'queued') as queued,
+    (select count(*) from pgqueuer where status = 'picked') as taken
+
+-- name: forget_finished_jobs
+-- The queue's library logs each job three times, and deletes nothing.
+with old as (
+    select id from pgqueuer_log where created < now() - interval '1 day' order by created limit $1
+)
+delete from pgqueuer_log using old where pgqueuer_log.id = old.id
