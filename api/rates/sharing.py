@@ -21,6 +21,8 @@ through in that time, and half a percent of the limit for each process."""
 _PATIENCE_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 4.0
 _KEPT: Final = timedelta(seconds=2 * WINDOW_SECONDS)
+_SWEEP_AFTER: Final = timedelta(seconds=3 * WINDOW_SECONDS)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 _log = structlog.get_logger("api.rates")
 
@@ -34,6 +36,7 @@ class Sharing:
         self._clock = clock
         # What others have left behind is tidied up at the first opportunity.
         self._sweep_at = clock.now()
+        self._told_at = datetime.min.replace(tzinfo=UTC)
 
     async def run(self) -> None:
         """Never returns; to be cancelled. Outlives every failure of the database."""
@@ -80,7 +83,8 @@ class Sharing:
         for row in heard:
             report = by_name[row.bucket]
             report.bucket.limit.heard(report, row.count)
-        self._sweep_at = min(self._sweep_at, self._clock.now() + _KEPT)
+        self._told_at = self._clock.now()
+        self._sweep_at = min(self._sweep_at, self._told_at + _SWEEP_AFTER)
 
     async def _sweep(self) -> None:
         now = self._clock.now()
@@ -88,7 +92,8 @@ class Sharing:
             return
         async with self._database.acquire(patience=_PATIENCE_SECONDS) as conn:
             await delete_old_windows(conn, now - _KEPT)
-        self._sweep_at = datetime.max.replace(tzinfo=UTC)
+        left_some = self._told_at > now - _SWEEP_AFTER
+        self._sweep_at = now + _SWEEP_AFTER if left_some else _NEVER
 
 
 def _moment(seconds: int) -> datetime:
