@@ -32,11 +32,12 @@ from api.referrals.scoring import (
     HALF_WAIT_DAYS,
     ONE,
     UNKNOWN,
+    WEIGHTS,
     Factor,
     acceptance_of,
     answering_of,
     fading,
-    score_of,
+    rounded,
 )
 from db.states import Accepting, Drug, Route, Setting
 
@@ -206,7 +207,7 @@ def _ranked(need: Need, candidate: Candidate, now: datetime) -> Ranked:
             Factor.SPECIFICITY: nearness,
             Factor.DISTANCE: HALF if at_home else _distance_factor(candidate),
         }
-        score = score_of(*(factors[factor] for factor in Factor))
+        score = rounded(sum(WEIGHTS[factor] * value for factor, value in factors.items()))
         if best is None or score > best[0]:
             best = (score, factors, Kind.AT_HOME if at_home else Kind.NEARBY, offerings)
     assert best is not None, "a clinic without a way to treat the patient is excluded"

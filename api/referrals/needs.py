@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import msgspec
@@ -44,6 +44,11 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
         if not self.conditions:
             raise ValueError("a referral is for at least one condition")
 
+    @property
+    def named(self) -> frozenset[UUID]:
+        """Every clinic that is named, for whatever reason."""
+        return self.preferred | self.excluded | self.tried
+
 
 class Offered(msgspec.Struct, frozen=True, gc=False):
     """An offering of a clinic."""
@@ -66,7 +71,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A clinic that is considered. What is None or empty is not known.
 
     `distance_m` is the geodesic from the patient to its site; `taken` how many referrals it has
-    accepted in its own current week, `next_week` when its next one begins.
+    accepted in its own week that began on the Monday `week`, `next_week` when its next one begins.
     """
 
     clinic_id: UUID
@@ -77,6 +82,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     wait_days: int | None = None
     weekly_capacity: int | None = None
     taken: int = 0
+    week: date | None = None
     next_week: datetime | None = None
     payers: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()

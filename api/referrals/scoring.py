@@ -82,11 +82,15 @@ def fading(amount: int, half: int) -> int:
 
 
 @compiled
-def score_of(
+def way_parts(distance: int, specificity: int) -> int:
+    """What the way of treating adds to the score, in millionths. Factors are 0 to ONE."""
+    return _DISTANCE * distance + _SPECIFICITY * specificity
+
+
+@compiled
+def score_parts(
     preferred: int,
-    distance: int,
     wait: int,
-    specificity: int,
     accepting: int,
     answering: int,
     acceptance: int,
@@ -94,12 +98,10 @@ def score_of(
     assessment: int,
     language: int,
 ) -> int:
-    """The weighted sum of the factors, each 0 to ONE, rounded to a ten-thousandth, halves up."""
-    hundredths = (
+    """What the clinic adds to the score whichever way it treats, in millionths."""
+    return (
         _PREFERRED * preferred
-        + _DISTANCE * distance
         + _WAIT * wait
-        + _SPECIFICITY * specificity
         + _ACCEPTING * accepting
         + _ANSWERING * answering
         + _ACCEPTANCE * acceptance
@@ -107,7 +109,12 @@ def score_of(
         + _ASSESSMENT * assessment
         + _LANGUAGE * language
     )
-    return (hundredths + 50) // 100
+
+
+@compiled
+def rounded(millionths: int) -> int:
+    """The score in ten-thousandths, halves up."""
+    return (millionths + 50) // 100
 
 
 def answering_of(median_hours: float | None) -> int:
