@@ -17,6 +17,12 @@ from api.rates.proxies import Networks
 
 PREFIX = "CLINICWAY_"
 _MEBIBYTE = 1024 * 1024
+_SMTP_URL = (
+    r"^smtps?://([^\s/?#@]+@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
+    r"(:([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?/?$"
+)
+_MAILBOX = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+"
+_MAIL_FROM = rf"^({_MAILBOX}|[A-Za-z0-9 ._'-]+ <{_MAILBOX}>)$"
 
 
 class SettingsError(ValueError):
@@ -305,6 +311,40 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
 
+    jobs: Annotated[
+        bool,
+        _text(
+            "Whether the server processes also do what becomes due; if not, `clinicway worker` must",
+            right="true or false",
+        ),
+    ] = True
+    smtp_url: (
+        Annotated[
+            str,
+            _text(
+                "Mail server for notices; without it they are files in the folder mail of the data "
+                "folder",
+                right="an address like smtp://user:password@mail.example:587, or smtps://… for TLS "
+                "from the start",
+                pattern=_SMTP_URL,
+                secret=True,
+            ),
+        ]
+        | None
+    ) = None
+    mail_from: (
+        Annotated[
+            str,
+            _text(
+                "Whom notices come from; needed with a mail server",
+                right="a mail address such as notices@directory.example, or one with a name such "
+                "as Clinicway <notices@directory.example>",
+                pattern=_MAIL_FROM,
+            ),
+        ]
+        | None
+    ) = None
+
     webhook_allow_private: Annotated[
         bool,
         _text(
@@ -412,6 +452,9 @@ def read_settings(environ: Mapping[str, str], flags: Mapping[str, str]) -> Setti
             values[setting.name] = _decode(raw, setting)
         except msgspec.ValidationError:
             problems[named] = setting.right
+    if not problems and "smtp_url" in values and "mail_from" not in values:
+        mail_from = next(each for each in SETTINGS if each.name == "mail_from")
+        problems[mail_from.variable] = mail_from.right
     if problems:
         raise SettingsError(problems)
     values.setdefault("data_dir", _path(str(Settings().data_dir)))

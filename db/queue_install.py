@@ -16,6 +16,9 @@ grant select, insert, update, delete on pgqueuer to {WORKER};
 grant select, insert, update, delete on pgqueuer_log to {WORKER};
 grant usage on sequence pgqueuer_id_seq to {WORKER};
 """
+# A transaction that notifies holds one lock of the whole server while it commits, so that commits
+# stand in a row: measured, half as many referrals a second. The workers ask every 0.2 s instead.
+_NO_NOTIFICATIONS: Final = "alter table pgqueuer disable trigger tg_pgqueuer_changed"
 _INSTALLED: Final = """
 select coalesce(obj_description(to_regclass('pgqueuer'), 'pg_class'), '')
 """
@@ -38,6 +41,7 @@ async def install_queue(conn: Connection) -> bool:
     for statement in await statements_to_install(conn):
         await conn.execute(statement)
     async with conn.transaction():
+        await conn.execute(_NO_NOTIFICATIONS)
         await conn.execute(_GRANTS)
         await conn.execute(f"comment on table pgqueuer is '{release}'")
     return True

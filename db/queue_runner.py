@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-import msgspec
 from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
 from pgqueuer.adapters.persistence.qb import (
     QueryBuilderEnvironment,
@@ -143,11 +142,6 @@ async def _succeeds(
 ) -> bool:
     try:
         await handler(None if payload is None else UUID(payload.decode()))
-    except Exception:  # noqa: BLE001
+    except Exception:
         return False
     return True
-
-
-class QueueDepth(msgspec.Struct, frozen=True, kw_only=True):
-    waiting: int
-    taken: int

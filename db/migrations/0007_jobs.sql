@@ -1,9 +1,13 @@
--- What the workers look for several times a second has an index of its own.
--- pre: adds indexes to tables that nothing older reads.
-
--- A referral that is for matching at once, and whose job was lost.
-create index referral_to_route on referral (updated_at)
-    where state = 'matching' and due_at is null;
+-- What the workers need beyond the tables of the referrals.
+-- pre: adds an index and a table that nothing older reads.
 
 -- A clinic's answers of the last year.
 create index offer_answered on offer (clinic_id, opened_at) where first_answer_at is not null;
+
+-- What is done now and then, by whichever worker comes first: when it was begun last.
+create table duty (
+    name text primary key,
+    begun_at timestamptz not null
+);
+
+grant select, insert, update on duty to clinicway_worker;

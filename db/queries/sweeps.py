@@ -25,6 +25,10 @@ async def claim_due_referrals(
     return await values(conn, UUID, SQL["claim_due_referrals"], list(waiting), limit, among)
 
 
+async def still_due(conn: Connection, referrals: Sequence[UUID]) -> list[UUID]:
+    return await values(conn, UUID, SQL["still_due"], list(referrals))
+
+
 async def forget_answers(conn: Connection, limit: int) -> int:
     return await conn.execute(SQL["forget_answers"], limit)
 
@@ -49,3 +53,8 @@ async def backlog(conn: Connection) -> BacklogRow:
 
 async def forget_finished_jobs(conn: Connection, limit: int) -> int:
     return await conn.execute(SQL["forget_finished_jobs"], limit)
+
+
+async def begin_duty(conn: Connection, name: str, every_seconds: float) -> bool:
+    """Whether it is this worker that does it now."""
+    return bool(await values(conn, str, SQL["begin_duty"], name, every_seconds))

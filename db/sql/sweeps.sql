@@ -6,28 +6,17 @@
 -- advisory lock of each is held until the transaction ends, so a worker that dies gives it back.
 -- $1 are those that failed a moment ago and wait.
 with due as materialized (
-    select id, since
-    from (
-        (
-            select id, due_at as since
-            from referral
-            where due_at <= now()
-            order by due_at
-            limit $3
-        )
-        union all
-        (
-            select id, updated_at
-            from referral
-            where state = 'matching' and due_at is null
-            order by updated_at
-            limit $3
-        )
-    ) as found
-    where id <> all ($1::uuid[])
-    order by since
+    select id
+    from referral
+    where due_at <= now() and id <> all ($1::uuid[])
+    order by due_at
+    limit $3
 )
 select id from due where pg_try_advisory_xact_lock(hashtextextended('referral ' || id, 0)) limit $2
+
+-- name: still_due
+-- In the transaction of the claim: what was due at its beginning and still is.
+select id from referral where id = any ($1::uuid[]) and due_at <= now()
 
 -- name: forget_answers
 -- What was answered to an Idempotency-Key is kept for two days.
@@ -88,3 +77,12 @@ with old as (
     select id from pgqueuer_log where created < now() - interval '1 day' order by created limit $1
 )
 delete from pgqueuer_log using old where pgqueuer_log.id = old.id
+
+-- name: begin_duty
+-- Nothing when somebody began it less than $2 seconds ago.
+insert into duty (name, begun_at)
+values ($1, now())
+on conflict (name) do update
+set begun_at = excluded.begun_at
+where duty.begun_at <= excluded.begun_at - make_interval(secs => $2)
+returning name
