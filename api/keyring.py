@@ -144,7 +144,7 @@ class Keyring:
 
     def _take(self, document: Document) -> None:
         derived: dict[Purpose, dict[str, bytes]] = {purpose: {} for purpose in Purpose}
-        newest_first = sorted(document.keys, key=lambda key: key.created_at, reverse=True)
+        newest_first = document.keys[::-1]
         # A stable sort: the active one comes first, the others stay newest first.
         for key in sorted(newest_first, key=lambda key: key.id != document.active):
             for purpose in Purpose:
@@ -153,7 +153,7 @@ class Keyring:
         for purpose in PINNED:
             derived[purpose] = {PINNED_ID: pinned_key(document, purpose)}
         self._active = document.active
-        self._newest = newest_first[0].created_at
+        self._newest = max(key.created_at for key in document.keys)
         self._derived = derived
 
     def _look(self, *, at_once: bool) -> None:

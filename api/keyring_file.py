@@ -52,8 +52,9 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file. New work uses the key `active`; the others stay for what was made with them. One
-    that comes after the active one is known everywhere before it is used anywhere."""
+    """The file. New work uses the key `active`; the others stay for what was made with them. They
+    stand in the order in which they were made: one after the active one is known everywhere before
+    it is used anywhere."""
 
     version: int
     active: str
@@ -69,15 +70,10 @@ class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def prepared(self) -> KeyEntry | None:
         """The key that the next rotation makes the active one, if there is one already."""
-        active = self.key(self.active)
-        since = None if active is None else active.created_at
-        waiting = [
-            key
-            for key in self.keys
-            if key.id != self.active and key.replaced_at is None and key.secret is not None
-        ]
-        # One that is older than the active key was written into the file by somebody else.
-        return next((key for key in waiting if since is None or key.created_at >= since), None)
+        ids = [key.id for key in self.keys]
+        # By their places and not by their times: clocks of machines differ.
+        later = self.keys[ids.index(self.active) + 1 :]
+        return next((k for k in later if k.replaced_at is None and k.secret is not None), None)
 
 
 def text_of(key: bytes) -> str:

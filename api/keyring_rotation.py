@@ -114,9 +114,10 @@ def old_key(document: Document, key_id: str, now: datetime) -> KeyEntry:
             "This is the active key: new work is done with it. `clinicway keyring rotate` makes "
             "another one the active key."
         )
-    if entry.replaced_at is not None and now - entry.replaced_at < SETTLE:
+    left = timedelta(0) if entry.replaced_at is None else entry.replaced_at + SETTLE - now
+    if left > timedelta(0):
         raise KeyringError(
             "This key was the active one until a moment ago, and what was begun with it may not "
-            f"be in the database yet. Try again in {SETTLE.seconds} seconds."
+            f"be in the database yet. Try again in {left.total_seconds():.0f} seconds."
         )
     return entry

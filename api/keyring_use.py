@@ -25,28 +25,28 @@ async def look_for_uses(database: Pool, key: KeyEntry) -> KeyUses:
     found: dict[Purpose, str] = {}
     if of_patients.sealed_keys:
         found[Purpose.SEALING] = (
-            f"{of_patients.sealed_keys} referrals are sealed with it: run `clinicway keyring "
-            "rewrap`"
+            f"data keys of referrals sealed with it: {of_patients.sealed_keys} (run `clinicway "
+            "keyring rewrap`)"
         )
     if of_patients.webhooks:
         found[Purpose.WEBHOOK] = (
-            f"{of_patients.webhooks} webhooks sign with a secret sealed with it: run `clinicway "
-            "keyring rewrap`"
+            f"webhooks whose secret is sealed with it: {of_patients.webhooks} (run `clinicway "
+            "keyring rewrap`)"
         )
     if own.api_keys:
-        found[Purpose.API_KEY] = f"{own.api_keys} API keys were made with it: rotate or revoke them"
+        found[Purpose.API_KEY] = f"API keys made with it: {own.api_keys} (rotate or revoke them)"
     if of_patients.fingerprints:
         found[Purpose.FINGERPRINT] = (
-            f"{of_patients.fingerprints} open referrals are known by it, so that none is sent "
-            "twice: until they are closed"
+            "open referrals whose patients are known again by it: "
+            f"{of_patients.fingerprints} (until they are closed)"
         )
     if of_patients.links:
         found[Purpose.TRACKING] = (
-            f"{of_patients.links} open referrals may have given their patients a link made with "
-            "it: until they are closed"
+            "open referrals whose patients may have a link made with it: "
+            f"{of_patients.links} (until they are closed)"
         )
     if of_patients.history:
-        found[Purpose.HISTORY] = "the history of referrals is checked with it, for good"
+        found[Purpose.HISTORY] = "the history of referrals, whose chains are checked with it"
     if own.audit:
-        found[Purpose.AUDIT] = "the audit trail is checked with it, for good"
+        found[Purpose.AUDIT] = "the audit trail, whose chains are checked with it"
     return found
