@@ -314,7 +314,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     jobs: Annotated[
         bool,
         _text(
-            "Whether the server processes also do what becomes due; if not, `clinicway worker` must",
+            "Whether the server processes also do what becomes due; if not, `clinicway worker` "
+            "must",
             right="true or false",
         ),
     ] = True

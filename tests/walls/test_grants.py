@@ -41,6 +41,7 @@ GRANTS: Final[dict[str, tuple[str, str] | None]] = {
     "idempotency": (READ, "delete insert select"),
     "notice": ("", ALL),
     "directory_reader": ("", "select update"),
+    "duty": ("", "insert select update"),
     "audit_lane": (
         "insert select update(entries keyring_id last_mac mac)",
         "insert select update(entries keyring_id last_mac mac)",
