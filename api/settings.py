@@ -494,4 +494,8 @@ def _decode_own(kind: type, value: object) -> object:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError:
+        # ~somebody, and there is nobody of that name.
+        raise ValueError("no such home") from None
