@@ -70,6 +70,8 @@ class ClinicRow(msgspec.Struct, frozen=True, kw_only=True):
     unverified: list[str]
     provenance: str
     """JSON text, as the column holds it."""
+    responsiveness: str | None
+    """JSON text, as the column holds it; written from what was measured, never by an author."""
     verified_at: datetime | None
     import_key: str | None
     import_hash: bytes | None

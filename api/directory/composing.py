@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from api.directory.points import ADDRESS_NOT_FOUND, Point
@@ -22,6 +23,8 @@ from api.directory.schemas import (
 )
 from db.rows import ClinicRow, OfferingRow, OrganizationRow
 from db.states import ClinicStatus
+
+Text = TypeVar("Text", str, str | None)
 
 _NO_DIRECTOR: Final = DirectorWrite(name="")
 _NO_PROTOCOL: Final = ProtocolWrite()
@@ -48,6 +51,8 @@ class PreparedClinic(msgspec.Struct, frozen=True, kw_only=True):
     existing: Stored | None = None
     import_key: str | None = None
     import_hash: bytes | None = None
+    responsiveness: str | UnsetType | None = UNSET
+    """What was measured, as JSON text. Left unset, what the clinic has is kept."""
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +101,7 @@ def same_content(one: Stored, other: Stored) -> bool:
             # PostgreSQL spells a jsonb document its own way.
             hours=_same_json(one.row.hours, other.row.hours),
             provenance=_same_json(one.row.provenance, other.row.provenance),
+            responsiveness=_same_json(one.row.responsiveness, other.row.responsiveness),
         )
         == one.row
         and len(one.offerings) == len(other.offerings)
@@ -106,7 +112,9 @@ def same_content(one: Stored, other: Stored) -> bool:
     )
 
 
-def _same_json(one: str, other: str) -> str:
+def _same_json(one: Text, other: Text) -> Text:
+    if one is None or other is None:
+        return other
     return one if msgspec.json.decode(one) == msgspec.json.decode(other) else other
 
 
@@ -167,12 +175,19 @@ def _clinic_row(
         source_licence=body.source.licence,
         unverified=body.unverified,
         provenance=msgspec.json.encode(item.provenance).decode(),
+        responsiveness=_responsiveness(item),
         verified_at=body.verified_at,
         import_key=item.import_key or (before.import_key if before else None),
         import_hash=item.import_hash or (before.import_hash if before else None),
         created_at=identity.created_at,
         updated_at=identity.updated_at,
     )
+
+
+def _responsiveness(item: PreparedClinic) -> str | None:
+    if isinstance(item.responsiveness, UnsetType):
+        return item.existing.row.responsiveness if item.existing else None
+    return item.responsiveness
 
 
 def _offering_rows(

@@ -14,7 +14,7 @@ from db.connection import Connection
 from db.queries.changes import changes_of_clinic
 from db.rows import ChangeRow
 
-COMPARED = ("slug", *ClinicWrite.__struct_fields__, "time_zone", "provenance")
+COMPARED = ("slug", *ClinicWrite.__struct_fields__, "time_zone", "provenance", "responsiveness")
 """The fields of a public profile, without those that only repeat a part of another one."""
 
 _Profile = dict[str, msgspec.Raw]

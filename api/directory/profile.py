@@ -29,11 +29,12 @@ from api.directory.schemas import (
     ProtocolWrite,
     Registration,
     RegistrationWrite,
+    Responsiveness,
     Source,
     SourceWrite,
 )
 from db.rows import ClinicRow, OfferingRow
-from db.states import PointPrecision, Route, Setting
+from db.states import DeclineReason, PointPrecision, Route, Setting
 
 GIVEN = "given"
 """`point_source` of a point that came with the profile, not from its address."""
@@ -88,6 +89,7 @@ def public_profile(row: ClinicRow, offerings: Sequence[OfferingRow]) -> ClinicPr
         hours=msgspec.json.decode(row.hours, type=list[Hours]),
         rems_certified=row.rems_certified,
         programmes=row.programmes,
+        responsiveness=_responsiveness(row),
         source=Source(
             name=row.source_name,
             url=row.source_url,
@@ -181,6 +183,17 @@ def _location(row: ClinicRow) -> Location | None:
         uncertainty_m=row.uncertainty_m,
         flags=row.point_flags,
     )
+
+
+def _responsiveness(row: ClinicRow) -> Responsiveness | None:
+    """With the reasons in the order of their enum, since PostgreSQL keeps an order of its own."""
+    if row.responsiveness is None:
+        return None
+    found = msgspec.json.decode(row.responsiveness, type=Responsiveness)
+    reasons = {
+        each: found.decline_reasons[each] for each in DeclineReason if each in found.decline_reasons
+    }
+    return msgspec.structs.replace(found, decline_reasons=reasons)
 
 
 def _director(row: ClinicRow) -> MedicalDirector | None:

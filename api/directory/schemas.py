@@ -29,7 +29,7 @@ from api.directory.fields import (
     TimeOfDay,
     Weekday,
 )
-from db.states import Accepting, Drug, PointPrecision, Route, Setting
+from db.states import Accepting, DeclineReason, Drug, PointPrecision, Route, Setting
 
 
 class _Written(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -251,6 +251,21 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     licence: str | None
 
 
+class Responsiveness(msgspec.Struct, frozen=True, kw_only=True):
+    """How a clinic has answered the referrals that were offered to it within the last year. Only
+    clinics with at least five answers have one; nobody can write it."""
+
+    answers: Annotated[int, Meta(ge=5, description="offers it has answered")]
+    median_hours: Annotated[float, Meta(ge=0, description="from the offer to its first answer")]
+    acceptance: (
+        Annotated[float, Meta(ge=0, le=1, description="the share it accepted of those it decided")]
+        | None
+    )
+    decline_reasons: Annotated[
+        dict[DeclineReason, int], Meta(description="how often it declined for each reason")
+    ]
+
+
 class FieldProvenance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where one field stands on something other than the record's own source."""
 
@@ -303,6 +318,7 @@ class ClinicProfile(ClinicSummary, frozen=True, kw_only=True):
     hours: list[Hours]
     rems_certified: bool | None
     programmes: list[str]
+    responsiveness: Responsiveness | None
     source: Source
     unverified: list[str]
     provenance: dict[str, FieldProvenance]

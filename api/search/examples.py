@@ -69,6 +69,7 @@ PROFILE: Final[dict[str, Any]] = {
     "hours": [],
     "rems_certified": None,
     "programmes": [],
+    "responsiveness": None,
     "source": {
         "name": "Kadelyx, article on ketamine for chronic pain",
         "url": None,

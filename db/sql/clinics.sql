@@ -14,8 +14,9 @@ select
     clinic.age_max, clinic.assesses, clinic.telehealth, clinic.rems_certified,
     clinic.hours::text as hours, clinic.programmes, clinic.source_name, clinic.source_url,
     clinic.source_retrieved_on, clinic.source_licence, clinic.unverified,
-    clinic.provenance::text as provenance, clinic.verified_at, clinic.import_key,
-    clinic.import_hash, clinic.created_at, clinic.updated_at
+    clinic.provenance::text as provenance, clinic.responsiveness::text as responsiveness,
+    clinic.verified_at, clinic.import_key, clinic.import_hash, clinic.created_at,
+    clinic.updated_at
 from clinic
 left join organization on organization.id = clinic.organization_id
 where
@@ -42,8 +43,9 @@ select
     clinic.age_max, clinic.assesses, clinic.telehealth, clinic.rems_certified,
     clinic.hours::text as hours, clinic.programmes, clinic.source_name, clinic.source_url,
     clinic.source_retrieved_on, clinic.source_licence, clinic.unverified,
-    clinic.provenance::text as provenance, clinic.verified_at, clinic.import_key,
-    clinic.import_hash, clinic.created_at, clinic.updated_at
+    clinic.provenance::text as provenance, clinic.responsiveness::text as responsiveness,
+    clinic.verified_at, clinic.import_key, clinic.import_hash, clinic.created_at,
+    clinic.updated_at
 from clinic
 left join organization on organization.id = clinic.organization_id
 where
@@ -74,12 +76,12 @@ insert into clinic (
     director_specialty, director_registration_system, director_registration_value, accepting,
     wait_days, weekly_capacity, payers, languages, age_min, age_max, assesses, telehealth,
     rems_certified, hours, programmes, source_name, source_url, source_retrieved_on,
-    source_licence, unverified, provenance, verified_at, import_key, import_hash, created_at,
-    updated_at
+    source_licence, unverified, provenance, responsiveness, verified_at, import_key, import_hash,
+    created_at, updated_at
 ) values (
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
     $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39,
-    $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52
+    $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53
 )
 on conflict (id) do update set
     slug = excluded.slug, status = excluded.status, merged_into = excluded.merged_into,
@@ -103,7 +105,8 @@ on conflict (id) do update set
     programmes = excluded.programmes, source_name = excluded.source_name,
     source_url = excluded.source_url, source_retrieved_on = excluded.source_retrieved_on,
     source_licence = excluded.source_licence, unverified = excluded.unverified,
-    provenance = excluded.provenance, verified_at = excluded.verified_at,
+    provenance = excluded.provenance, responsiveness = excluded.responsiveness,
+    verified_at = excluded.verified_at,
     import_key = excluded.import_key, import_hash = excluded.import_hash,
     updated_at = excluded.updated_at
 

@@ -109,6 +109,7 @@ def profile(
         hours=list(hours),
         rems_certified=None,
         programmes=[],
+        responsiveness=None,
         source=Source(name="Test", url=None, retrieved_on=None, licence=None),
         unverified=[],
         provenance={},
