@@ -19,7 +19,7 @@ from db.connection import Connection, rows, value
 from db.errors import DatabaseUnavailable, StatementFailed
 from db.pool import Limits, connect
 from db.queue_install import install_queue
-from db.roles import SERVICE, WORKER
+from db.roles import GRANT_ROLES, MAKE_ROLES, ROLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,19 +34,18 @@ TABLE_LOCK_WAIT = 1
 """Seconds; shorter than the `lock` limit of the pool, so that no request fails behind us."""
 TABLE_LOCK_ATTEMPTS = 30
 # What a migration asks of a person, by the code that it raises: texts of the server are not shown.
-_ROLES = f"{SERVICE} and {WORKER}"
+_NAMES = " and ".join(ROLES)
 _TO_DO = {
     "CW001": (
-        f"The login of CLINICWAY_DATABASE_URL may not create the roles {_ROLES}. Create both once "
-        f"as an administrator (create role {SERVICE} nologin; create role {WORKER} nologin;), "
-        f"and grant them to the login (grant {SERVICE}, {WORKER} to …;)."
+        f"The login of CLINICWAY_DATABASE_URL may not create the roles {_NAMES}. Create them once "
+        f"as an administrator ({MAKE_ROLES}) and grant them to the login ({GRANT_ROLES})."
     ),
     "CW002": (
-        f"The login of CLINICWAY_DATABASE_URL may not become {_ROLES}, which are there. Grant "
-        f"them once as an administrator: grant {SERVICE}, {WORKER} to …;"
+        f"The login of CLINICWAY_DATABASE_URL may not become {_NAMES}, which are there. Grant "
+        f"them to it once as an administrator: {GRANT_ROLES}"
     ),
     "CW003": (
-        f"The tables are out of sight of the roles {_ROLES}, most likely because the search_path "
+        f"The tables are out of sight of the roles {_NAMES}, most likely because the search_path "
         'holds "$user". Name the schema: alter role … set search_path = …;'
     ),
 }

@@ -12,3 +12,9 @@ SERVICE: Final = "clinicway_service"
 """Requests: what the caller of the moment may see and do."""
 WORKER: Final = "clinicway_worker"
 """Jobs, and what follows from a step that was allowed."""
+
+ROLES: Final = (SERVICE, WORKER)
+
+# What an administrator of the server runs, when the login may not do it itself.
+MAKE_ROLES: Final = f"create role {SERVICE} nologin; create role {WORKER} nologin;"
+GRANT_ROLES: Final = f"grant {SERVICE}, {WORKER} to …;"

@@ -11,8 +11,10 @@ import msgspec
 
 from api.commands.failures import CommandError
 from db.connection import value
+from db.errors import DatabaseUnavailable
 from db.migrate import applied, migrations
 from db.pool import Pool
+from db.roles import ROLES
 
 
 class DatabaseFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +25,8 @@ class DatabaseFacts(msgspec.Struct, frozen=True, kw_only=True):
     known: int
     unchanged: bool
     """Whether the applied migrations are those that this release would apply."""
+    refused_roles: list[str]
+    """Which of the roles of the service the login cannot take on."""
 
 
 async def look_at_database(dsn: str) -> DatabaseFacts:
@@ -44,7 +48,20 @@ async def look_at_database(dsn: str) -> DatabaseFacts:
         unchanged=all(
             ours.sha256 == theirs.sha256 for ours, theirs in zip(known, done, strict=False)
         ),
+        refused_roles=[role for role in ROLES if not await _can_become(dsn, role)],
     )
+
+
+async def _can_become(dsn: str, role: str) -> bool:
+    """Tried as the service does it."""
+    pool = Pool(dsn, size=1, application="clinicway doctor", role=role)
+    try:
+        async with pool.acquire(patience=5.0):
+            return True
+    except DatabaseUnavailable:
+        return False
+    finally:
+        await pool.close()
 
 
 def postgres_version() -> str:

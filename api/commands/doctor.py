@@ -25,11 +25,14 @@ from api.keyring_file import KeyringError
 from api.settings import Settings, SettingsError, read_settings, unknown_variables
 from db.embedded import EmbeddedPostgresError, find_running
 from db.errors import DatabaseError
+from db.roles import GRANT_ROLES, MAKE_ROLES, ROLES
 
 OLDEST_PYTHON: Final = (3, 11)
 OLDEST_POSTGRESQL: Final = 15
 LEAST_FREE_BYTES: Final = 500_000_000
 """The database begins with 60 MB; its log of changes must never find the disk full."""
+ROLES_SINCE: Final = 2
+"""The migration that makes the roles."""
 RELEASED: Final = datetime(2026, 11, 1, tzinfo=UTC)
 MOST_SKEW: Final = timedelta(seconds=5)
 """Offers and keys end at moments that both the service and the database reckon with."""
@@ -262,6 +265,19 @@ def _check_migrations(facts: DatabaseFacts, _clock: Clock) -> Finding:
     return Finding(said)
 
 
+def check_roles(facts: DatabaseFacts, _clock: Clock) -> Finding:
+    refused = " and ".join(facts.refused_roles)
+    if not refused:
+        return Finding(f"The login can become {' and '.join(ROLES)}")
+    if facts.applied < ROLES_SINCE:
+        return Finding(f"The roles {refused} are not there yet; a migration makes them")
+    return Finding(
+        f"The login cannot become {refused}, as which the service runs",
+        f"As an administrator of the server, make what is missing ({MAKE_ROLES}) and let the "
+        f"login become it ({GRANT_ROLES}). A restored database needs them before the restore.",
+    )
+
+
 def _check_skew(facts: DatabaseFacts, clock: Clock) -> Finding:
     skew = abs(facts.now - clock.now())
     if skew > MOST_SKEW:
@@ -275,5 +291,6 @@ def _check_skew(facts: DatabaseFacts, clock: Clock) -> Finding:
 _CHECKS: Final[Sequence[Callable[[DatabaseFacts, Clock], Finding]]] = (
     _check_version,
     _check_migrations,
+    check_roles,
     _check_skew,
 )
