@@ -41,6 +41,13 @@ class NoticeContextRow(msgspec.Struct, frozen=True, kw_only=True):
         return f"NoticeContextRow({self.state})"
 
 
+class HolderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A clinic that has referrals, and the number of its newest change."""
+
+    clinic_id: UUID
+    change_seq: int
+
+
 class BacklogRow(msgspec.Struct, frozen=True, kw_only=True):
     """Lags in seconds; jobs in the queue."""
 

@@ -27,6 +27,7 @@ from db.queries.sweeps import (
     take_reader,
 )
 from db.rows import ChangeRow
+from db.states import ChangeKind
 from db.work_rows import BacklogRow
 
 DUE_EVERY: Final = 0.25
@@ -127,12 +128,13 @@ class Sweeper:
             changes = await changes_after(conn, seq, _CHANGES)
             if not changes:
                 return False
-            # A clinic that changed twice is asked about as it is now, but each step is told.
-            concerned = set(
-                await clinics_with_referrals(conn, list({each.clinic_id for each in changes}))
-            )
+            clinics = list({each.clinic_id for each in changes})
+            newest = {
+                each.clinic_id: each.change_seq
+                for each in await clinics_with_referrals(conn, clinics)
+            }
             for change in changes:
-                if change.clinic_id in concerned:
+                if _still_matters(change, newest.get(change.clinic_id)):
                     await self._clinic_changed(change)
             await move_reader(conn, changes[-1].seq)
         return len(changes) == _CHANGES
@@ -174,3 +176,11 @@ class Sweeper:
             return False
 
         return Duty(name=name, every=min(every, FORGET_EVERY), work=if_it_is_time)
+
+
+def _still_matters(change: ChangeRow, newest: int | None) -> bool:
+    """Whether the clinic has referrals (`newest` is the number of its last change then), and is
+    still as the change says: one that has opened again since is not closed."""
+    if newest is None:
+        return False
+    return change.kind is not ChangeKind.UPSERT or change.seq == newest

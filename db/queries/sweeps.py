@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from db.connection import one_row, values
+from db.connection import one_row, rows, values
 from db.statements import statements
-from db.work_rows import BacklogRow
+from db.work_rows import BacklogRow, HolderRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +43,8 @@ async def move_reader(conn: Connection, seq: int) -> None:
     await conn.execute(SQL["move_reader"], seq)
 
 
-async def clinics_with_referrals(conn: Connection, clinics: Sequence[UUID]) -> list[UUID]:
-    return await values(conn, UUID, SQL["clinics_with_referrals"], list(clinics))
+async def clinics_with_referrals(conn: Connection, clinics: Sequence[UUID]) -> list[HolderRow]:
+    return await rows(conn, HolderRow, SQL["clinics_with_referrals"], list(clinics))
 
 
 async def backlog(conn: Connection) -> BacklogRow:

@@ -38,21 +38,23 @@ select seq from directory_reader where name = 'referrals' for update skip locked
 update directory_reader set seq = $1 where name = 'referrals'
 
 -- name: clinics_with_referrals
--- Those of the clinics that are asked about a referral, or look after one.
-select clinic_id
-from unnest($1::uuid[]) as clinic_id
+-- Those of the clinics that are asked about a referral or look after one, with the number of the
+-- newest change of each.
+select clinic.id as clinic_id, clinic.change_seq
+from clinic
 where
-    exists (
-        select from referral
-        where
-            offered_to <> '{}'
-            and offered_to @> array[clinic_id]
-    )
-    or exists (
-        select from referral
-        where
-            owner_clinic_id = clinic_id
-            and state in ('accepted', 'scheduled', 'in_treatment')
+    clinic.id = any ($1::uuid[])
+    and (
+        exists (
+            select from referral
+            where offered_to <> '{}' and offered_to @> array[clinic.id]
+        )
+        or exists (
+            select from referral
+            where
+                owner_clinic_id = clinic.id
+                and state in ('accepted', 'scheduled', 'in_treatment')
+        )
     )
 
 -- name: backlog
