@@ -27,6 +27,7 @@ from api.auth import SECURITY_SCHEMES, caller
 from api.operations import PROBLEM_JSON, Documented, ProblemDocument, documentation
 from api.parameters import parameters_of
 from api.problems import problem_types
+from api.rates.gate import UNCOUNTED
 from openapi.headers import REQUEST_HEADERS, REQUIRED_HEADERS, RESPONSE_HEADERS, Header
 from openapi.schemas import Schema, Schemas, without_null
 
@@ -37,6 +38,7 @@ TAGS: Final = {
     "Catalogues": "Conditions, routes, screening flags and the sources they come from",
     "Keys": "API keys and what they may do",
     "Audit": "Who read or changed a patient's data or a key, and whether that record is whole",
+    "Webhooks": "Signed messages to an address of yours when something happens",
     "Service": "The service itself: health, metrics, problems, this document",
 }
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -44,6 +46,7 @@ _BODY: Final = {400, 408, 413, 415}
 _KEY: Final = {401, 403}
 # Where several types share a status, the one that says least in particular.
 _TYPICAL: Final = {400: "bad-request", 404: "not-found", 409: "conflict", 500: "internal-error"}
+_LIMITS: Final = ("RateLimit-Policy", "RateLimit")
 _HEADERS_OF_STATUS: Final = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
@@ -131,6 +134,7 @@ class _Writer:
         self._path = path
         self._said: Documented = documentation(handler.opt)
         self._fields = handler.parsed_fn_signature.parameters
+        self._is_counted = route not in UNCOUNTED
 
     def operation(self) -> Schema:
         handler = self._handler
@@ -212,12 +216,14 @@ class _Writer:
         # The directory may still be loading.
         statuses |= {503} if self._route.startswith("/v1/") else set()
         statuses |= _KEY if handler.resolve_security() else set()
+        statuses |= {429} if self._is_counted else set()
         for status in statuses - written.keys():
             written[status] = {"$ref": f"#/components/responses/{_problem_name(status)}"}
         return {str(status): written[status] for status in sorted(written)}
 
     def _answer(self, status: int, spec: ResponseSpec) -> Schema:
         names = ["X-Request-Id", *(self._said.response_headers if status < 400 else ())]
+        names += _LIMITS if self._is_counted else ()
         names += [n for n in _HEADERS_OF_STATUS.get(status, ()) if n not in names]
         answer: Schema = {
             "description": spec.description,
@@ -275,7 +281,7 @@ def _problem_response(status: int, schemas: Schemas) -> Schema:
         "detail": typical.description.split("\n\n")[0],
         "request_id": str(RESPONSE_HEADERS["X-Request-Id"].example),
     }
-    names = ["X-Request-Id", *_HEADERS_OF_STATUS.get(status, ())]
+    names = ["X-Request-Id", *_LIMITS, *_HEADERS_OF_STATUS.get(status, ())]
     return {
         "description": ". ".join(kind.title for kind in types),
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},

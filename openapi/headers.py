@@ -41,6 +41,17 @@ RESPONSE_HEADERS: Final = {
         "The number of the newest change that the answer takes into account", _WHOLE, 118
     ),
     "Retry-After": Header("Seconds after which to try again", _WHOLE, 5),
+    "RateLimit-Policy": Header(
+        "The limit that the request counted against: `q` requests in `w` seconds. A structured "
+        "field, as draft-ietf-httpapi-ratelimit-headers has it",
+        _TEXT,
+        '"address";q=12000;w=60',
+    ),
+    "RateLimit": Header(
+        "How many requests are left under that limit (`r`), for how many seconds (`t`)",
+        _TEXT,
+        '"address";r=11999;t=42',
+    ),
     "Allow": Header("The methods that work here", _TEXT, "GET, HEAD, OPTIONS"),
     "WWW-Authenticate": Header("How to identify oneself", _TEXT, "Bearer"),
     "Last-Modified": Header(

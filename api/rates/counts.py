@@ -25,13 +25,14 @@ MOST_NAMES: Final = 20_000
 """Names that one process counts at a time, in 6 MB or so. Another one takes the place of the one
 that came least, and its count: nobody is ever counted too little."""
 _PART_KEPT_QUIET: Final = 200
+_PART_THAT_HURRIES: Final = 40
 _NEVER: Final = sys.maxsize
 
 
 class Bucket:
     """One name in one window."""
 
-    __slots__ = ("count", "ends", "limit", "name", "opened", "tell_at", "told")
+    __slots__ = ("count", "ends", "limit", "name", "opened", "tell_at", "told", "waits")
 
     def __init__(self, limit: Limit, name: str, *, opened: int, ends: float, begin: int) -> None:
         self.limit = limit
@@ -45,7 +46,9 @@ class Bucket:
         self.told = begin
         """How many of these need no telling: the others know of them, or they are another's."""
         self.tell_at = begin + limit.quiet
-        """The count from which on there is something to tell."""
+        """The count from which on there is something to tell, or reason to tell it at once."""
+        self.waits = False
+        """Whether it is among those to be told."""
 
     @property
     def is_over(self) -> bool:
@@ -90,7 +93,11 @@ class Limit:
         # An ordinary visitor stays below this in each process and is never told of: half a percent
         # of the limit for each further process is what that may cost in exactness.
         self.quiet = max(1, most // _PART_KEPT_QUIET)
+        # Who is that fast is told of at once: what others let through in the meantime is then a
+        # part of the limit, not of the speed.
+        self.hurried = max(1, most // _PART_THAT_HURRIES)
         self.refused = 0
+        self.on_hurry: Callable[[], None] = _nobody_waits
         self._clock = clock
         self._key = key
         self._most_names = most_names
@@ -111,8 +118,7 @@ class Limit:
         bucket = self._buckets.get(name) or self._admitted(name)
         bucket.count += 1
         if bucket.count >= bucket.tell_at:
-            bucket.tell_at = _NEVER
-            self._to_tell.append(bucket)
+            self._has_news(bucket)
         return bucket
 
     def is_over(self, name: str, at: float) -> bool:
@@ -141,6 +147,9 @@ class Limit:
     def reports(self) -> list[Report]:
         """What there is to tell, each thing once: give it to `heard` or `not_heard` then."""
         told, self._to_tell = self._to_tell, []
+        for bucket in told:
+            bucket.waits = False
+            bucket.tell_at = _NEVER
         return [Report(bucket, bucket.count) for bucket in told]
 
     def heard(self, report: Report, total: int) -> None:
@@ -151,10 +160,10 @@ class Limit:
         # table does in a crash. What is known stays known.
         bucket.told = max(total, report.counted)
         bucket.count = bucket.told + since
-        self._tell_again(bucket, bucket.told + 1)
+        self._go_on(bucket)
 
     def not_heard(self, report: Report) -> None:
-        self._tell_again(report.bucket, report.bucket.told + 1)
+        self._go_on(report.bucket)
 
     def hidden(self, bucket: Bucket) -> bytes:
         """The name as the database sees it: nobody without the keyring can tell whose it is, or
@@ -162,14 +171,22 @@ class Limit:
         words = f"{self.kind}\0{bucket.opened}\0{bucket.name}"
         return hmac.digest(self._key(), words.encode(), "sha256")[:16]
 
-    def _tell_again(self, bucket: Bucket, tell_at: int) -> None:
+    def _has_news(self, bucket: Bucket) -> None:
+        if bucket.waits:
+            bucket.tell_at = _NEVER
+            self.on_hurry()
+        else:
+            bucket.waits = True
+            bucket.tell_at = bucket.told + self.hurried
+            self._to_tell.append(bucket)
+
+    def _go_on(self, bucket: Bucket) -> None:
         if bucket.told >= self.most or bucket.opened != self._opened:
             # Refused until its window ends, whatever comes; or its window has ended.
             return
-        if bucket.count >= tell_at:
-            self._to_tell.append(bucket)
-        else:
-            bucket.tell_at = tell_at
+        bucket.tell_at = bucket.told + 1
+        if bucket.count >= bucket.tell_at:
+            self._has_news(bucket)
 
     def _admitted(self, name: str) -> Bucket:
         begin = 0 if len(self._buckets) < self._most_names else self._room()
@@ -196,3 +213,7 @@ class Limit:
                 self._in_turn.append(name)
                 least = min(least, count)
             self._least = least
+
+
+def _nobody_waits() -> None:
+    pass

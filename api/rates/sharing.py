@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,8 +17,8 @@ from db.pool import Pool
 from db.queries.rates import delete_old_windows, exchange_counts
 
 EVERY_SECONDS: Final = 0.25
-"""How long others may go on counting without knowing: the overshoot of a limit is what they let
-through in that time, and half a percent of the limit for each process."""
+SHORTEST_SECONDS: Final = 0.02
+"""Between two exchanges when somebody is so fast that the others must know at once."""
 _PATIENCE_SECONDS: Final = 0.5
 _LONGEST_PAUSE: Final = 4.0
 _KEPT: Final = timedelta(seconds=2 * WINDOW_SECONDS)
@@ -37,22 +38,34 @@ class Sharing:
         # What others have left behind is tidied up at the first opportunity.
         self._sweep_at = clock.now()
         self._told_at = datetime.min.replace(tzinfo=UTC)
+        self._hurry = asyncio.Event()
+        for limit in limits:
+            limit.on_hurry = self._hurry.set
 
     async def run(self) -> None:
         """Never returns; to be cancelled. Outlives every failure of the database."""
         pause = EVERY_SECONDS
         while True:
-            await asyncio.sleep(pause)
             try:
                 await self.exchange()
             except DatabaseUnavailable:
                 # Readiness and metrics say so already; here nothing is lost by it.
                 pause = min(2 * pause, _LONGEST_PAUSE)
+                await asyncio.sleep(pause)
             except DatabaseError as error:
                 _log.warning("rate limits are not shared", sqlstate=error.sqlstate)
-                pause = _LONGEST_PAUSE
+                await asyncio.sleep(_LONGEST_PAUSE)
             else:
                 pause = EVERY_SECONDS
+                await asyncio.sleep(SHORTEST_SECONDS)
+                await self._next_news()
+
+    async def _next_news(self) -> None:
+        """Wait until it is time again, or until somebody is too fast for that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(EVERY_SECONDS - SHORTEST_SECONDS):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     async def exchange(self) -> None:
         """Tell what is new and hear what the others have counted of the same names. Asks the

@@ -231,6 +231,8 @@ async def test_head_works_wherever_get_does(app: Litestar, service: Client) -> N
             head = await service.head(url, headers=headers)
             # When a key was last used is noted behind the answer's back: either may be told.
             later = await service.get(url, headers=headers)
+            for answer in (got, head, later):
+                answer.headers.pop("ratelimit", None)
             assert head.content == b"", name
             assert head.status_code == got.status_code, name
             assert head.headers in (got.headers, later.headers), name

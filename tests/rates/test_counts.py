@@ -93,6 +93,23 @@ def test_nothing_is_told_of_who_comes_seldom() -> None:
     assert two.sums.total() == 6
 
 
+def test_who_is_fast_is_told_of_at_once_and_only_so() -> None:
+    alone = Processes(most=400)
+    hurried: list[int] = []
+    alone.limits[0].on_hurry = lambda: hurried.append(alone.count("noted").count)
+    for _ in range(9):
+        alone.count()
+    assert hurried == []
+    alone.count()
+    assert len(hurried) == 1
+    alone.count()
+    assert len(hurried) == 1
+    alone.exchange()
+    for _ in range(10):
+        alone.count()
+    assert len(hurried) == 2
+
+
 def test_what_others_counted_counts() -> None:
     two = Processes(2, most=10)
     for _ in range(6):

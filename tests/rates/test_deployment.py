@@ -75,8 +75,8 @@ def test_two_services_share_a_limit(deployed: Deployment) -> None:
 
 
 def test_processes_under_load_let_in_the_limit_and_little_more(deployed: Deployment) -> None:
-    """What is let in beyond the limit is what came between two exchanges, and a 200th of the limit
-    for the other process. The limit itself is always let in."""
+    """What is let in beyond the limit is a part of it, and what the other process let in while the
+    news was under way. The limit itself is always let in."""
     most, threads = 3000, 4
     flags = (*PROXY, "--workers", "2", "--rate-address", str(most))
     with deployed.serve(*flags) as service:
@@ -107,7 +107,7 @@ def test_processes_under_load_let_in_the_limit_and_little_more(deployed: Deploym
         busiest = max(
             sum(1 for moment in moments if start <= moment < start + 2.0) for start in moments[::50]
         )
-        assert most <= total[200] <= most + busiest // 2 + most // 200
+        assert most <= total[200] <= most + most // 30 + busiest // 4
         assert total[429] >= 500
         again = service.get(ANYTHING)
         assert again.status_code == 200
