@@ -9,7 +9,8 @@ import pytest
 from api.audit.chain import LANES, Anchor, Fault, lane_of
 from api.audit.verifying import BATCH
 from api.keyring import Keyring
-from db.connection import value
+from api.keyring_rotation import activate_key, prepare_key
+from db.connection import value, values
 from db.errors import StatementFailed
 from db.pool import Pool
 from tests.conftest import execute
@@ -254,3 +255,18 @@ async def test_another_keyring_verifies_nothing(trail: Trail) -> None:
     other = Keyring.load_or_create(trail.keyring_path.with_name("other.json"), HandClock())
     trail.auditor = type(trail.auditor)(other, trail.clock)
     assert {fault for fault, _, _ in await trail.faults()} == {Fault.UNKNOWN_KEY}
+
+
+async def test_a_rotated_keyring_goes_on_verifying(trail: Trail) -> None:
+    await trail.add(ONE, 2)
+    new, _ = prepare_key(trail.keyring_path, trail.clock)
+    activate_key(trail.keyring_path, trail.clock, new)
+    trail.keyring.look()
+    await trail.add(ONE, 2)
+    report = await trail.report()
+    assert (report.findings, report.entries) == ([], 4)
+    async with trail.service.acquire() as conn:
+        signed = await values(
+            conn, str, f"select keyring_id from audit_entry {HERE} order by number"
+        )
+    assert signed[1] != signed[2] == signed[3] == new

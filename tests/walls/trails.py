@@ -49,8 +49,8 @@ class Trail:
         async with self.service.transaction(isolation="repeatable_read", readonly=True) as conn:
             return await verify(conn, self.auditor.key_by_id, recent=recent, anchors=anchors)
 
-    async def faults(self, **how: int | None) -> list[tuple[Fault, int, int]]:
-        found = (await self.report(**how)).findings
+    async def faults(self, *, recent: int | None = None) -> list[tuple[Fault, int, int]]:
+        found = (await self.report(recent=recent)).findings
         return [(finding.fault, finding.first, finding.last) for finding in found]
 
     async def tamper(self, *statements: str) -> None:
