@@ -50,6 +50,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, progress: Console) -
             from api.commands.serve import serve
 
             return serve(settings, clock, console, progress)
+        case "worker":
+            from api.commands.work import work
+
+            return work(settings, clock, progress)
         case "migrate":
             from api.commands.migrate import migrate_now
 
@@ -72,6 +76,15 @@ def _run(arguments: argparse.Namespace, settings: Settings, progress: Console) -
 
             require_database(settings)
             return asyncio.run(run_audit(arguments, settings, clock, console))
+        case "referrals":
+            from api.commands.compiled import keep_compiled_code
+            from api.commands.database import require_database
+
+            require_database(settings)
+            keep_compiled_code(settings.data_dir)
+            from api.commands.referrals import run_referrals
+
+            return asyncio.run(run_referrals(arguments, settings, clock, console))
         case "import":
             from api.commands.compiled import keep_compiled_code
             from api.commands.database import require_database

@@ -155,6 +155,8 @@ def test_retiring_says_what_still_needs_the_key(
     assert refused.returncode == 1
     assert "history of referrals" in refused.stderr
     assert "--reduce" in refused.stderr
+    verified = clinicway("audit", "verify", settings=given)
+    assert verified.stdout == "The audit trail verifies: 1 entries.\n"
     reduced = clinicway("keyring", "retire", old, "--reduce", settings=given)
     assert reduced.returncode == 0, reduced.stderr
     after = Keyring.load(keyring_path, HandClock())

@@ -19,6 +19,11 @@ IMPORT: Final = (
     *DATABASE, "geocoder", "geocoder_url", "geocoder_key", "geocoder_timeout", "geocoder_rate",
     "claim_days",
 )  # fmt: skip
+WORKER: Final = (
+    *DATABASE, "keyring", "public_url", "host", "port", "log_level", "log_format",
+    "index_poll_seconds", "clock_urgent", "clock_soon", "clock_routine", "clock_answer",
+    "retention", "smtp_url", "mail_from", "webhook_allow_private", "pool_size",
+)  # fmt: skip
 DOCTOR: Final = tuple(setting.name for setting in SETTINGS)
 
 
@@ -31,10 +36,12 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"clinicway {_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add(commands, "serve", "run the service", (setting.name for setting in SETTINGS))
+    _add(commands, "worker", "do what becomes due, without answering requests", WORKER)
     _add(commands, "migrate", "bring the database to this version", DATABASE)
     _add_import(commands)
     _add_keys(commands)
     _add_keyring(commands)
+    _add_referrals(commands)
     _add_audit(commands)
     bench = _add(commands, "bench", "measure the service (from a checkout only)", ())
     bench.add_argument("rest", nargs=argparse.REMAINDER, metavar="...", help="for tests.bench")
@@ -179,6 +186,16 @@ def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--anchor", type=Path, metavar="FILE", help="what `audit anchor` printed some time ago"
     )
     _add(actions, "anchor", "print where the trail ends, to be kept elsewhere", known)
+
+
+def _add_referrals(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] (as above)
+    referrals = commands.add_parser("referrals", help="erase what referrals say of their patients")
+    actions = referrals.add_subparsers(dest="action", required=True, metavar="ACTION")
+    erase = _add(actions, "erase", "make patients of closed referrals unreadable for good", KEYRING)
+    erase.add_argument("ids", nargs="+", metavar="ID")
+    erase.add_argument(
+        "--force", action="store_true", help="cancel those that are still open, and erase them"
+    )
 
 
 def _date(text: str) -> date:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
+from api.audit.service import COMMAND_LINE, Auditor
 from api.clock import Clock
 from api.commands.database import database_address, opened
 from api.commands.failures import FAILED, CommandError
@@ -26,6 +27,8 @@ from api.referrals.rewrapping import rewrap_data_keys
 from api.referrals.sealing import Sealer
 from api.settings import Settings
 from db.migrate import migrate
+from db.pool import Pool
+from db.states import AuditAction, AuditObject
 
 SETTLE_SECONDS: Final = CHECK_SECONDS + 1.0
 """In which every process has looked at the file."""
@@ -48,7 +51,8 @@ async def run_keyring(
             case "rotate":
                 return await _rotate(settings, clock, progress, only_prepare=arguments.prepare)
             case "rewrap":
-                return await _rewrap(settings, clock, progress)
+                async with _owning(settings) as pool:
+                    return await _rewrap(pool, settings, clock, progress)
             case "retire":
                 return await _retire(
                     settings, clock, progress, key_id=arguments.id, reduce=arguments.reduce
@@ -98,31 +102,51 @@ async def _rotate(
     settings: Settings, clock: Clock, progress: Console, *, only_prepare: bool
 ) -> int:
     path = settings.keyring_path
-    key_id, is_new = prepare_key(path, clock)
     if only_prepare:
+        key_id, is_new = prepare_key(path, clock)
         what = "is in the keyring" if is_new else "was in the keyring already"
         _say(progress, f"Key {key_id} {what} and is not used yet. Put the file on every machine,")
         _say(progress, "then run `clinicway keyring rotate` on one and copy the file once more.")
         return 0
-    if is_new:
-        _say(progress, f"Key {key_id} made; waiting until every process knows it.")
+    # The database first: a rotation whose second half cannot be done is not begun.
+    async with _owning(settings) as pool:
+        key_id, is_new = prepare_key(path, clock)
+        if is_new:
+            _say(progress, f"Key {key_id} made; waiting until every process knows it.")
+            await asyncio.sleep(SETTLE_SECONDS)
+        activate_key(path, clock, key_id)
+        await _record(pool, settings, clock, key_id)
+        _say(progress, f"Key {key_id} is the active one; waiting until every process uses it.")
         await asyncio.sleep(SETTLE_SECONDS)
-    activate_key(path, clock, key_id)
-    _say(progress, f"Key {key_id} is the active one; waiting until every process uses it.")
-    await asyncio.sleep(SETTLE_SECONDS)
-    return await _rewrap(settings, clock, progress)
+        return await _rewrap(pool, settings, clock, progress)
 
 
-async def _rewrap(settings: Settings, clock: Clock, progress: Console) -> int:
-    keyring = Keyring.load(settings.keyring_path, clock)
+async def _record(pool: Pool, settings: Settings, clock: Clock, key_id: str) -> None:
+    auditor = Auditor(Keyring.load(settings.keyring_path, clock), clock)
+    async with pool.transaction() as conn:
+        await auditor.record(
+            conn,
+            author=COMMAND_LINE,
+            action=AuditAction.KEYRING_ROTATED,
+            kind=AuditObject.KEYRING,
+            object_id=key_id,
+        )
+
+
+@asynccontextmanager
+async def _owning(settings: Settings) -> AsyncGenerator[Pool]:
+    """With the rights of the login: what needs a key is in tables that no one role may read."""
     with database_address(settings) as dsn:
         await migrate(dsn)
         async with opened(dsn, role=None) as pool:
-            with _bar(progress) as report:
-                data_keys = await rewrap_data_keys(pool, keyring, Sealer(keyring), report)
-            secrets_done, secrets_unreadable = await rewrap_secrets(
-                pool, keyring, SecretBox(keyring)
-            )
+            yield pool
+
+
+async def _rewrap(pool: Pool, settings: Settings, clock: Clock, progress: Console) -> int:
+    keyring = Keyring.load(settings.keyring_path, clock)
+    with _bar(progress) as report:
+        data_keys = await rewrap_data_keys(pool, keyring, Sealer(keyring), report)
+    secrets_done, secrets_unreadable = await rewrap_secrets(pool, keyring, SecretBox(keyring))
     _say(
         progress,
         f"Rewrapped {data_keys.done} data keys of referrals and the secrets of {secrets_done} "
@@ -149,10 +173,8 @@ async def _retire(
     path = settings.keyring_path
     document, _ = read_document(path)
     entry = old_key(document, key_id, clock.now())
-    with database_address(settings) as dsn:
-        await migrate(dsn)
-        async with opened(dsn, role=None) as pool:
-            uses = await look_for_uses(pool, entry)
+    async with _owning(settings) as pool:
+        uses = await look_for_uses(pool, entry)
     if not uses:
         remove_key(path, key_id, clock.now())
         _say(progress, f"Removed the key {key_id}. Backups made with it open with a keyring of")
