@@ -12,6 +12,7 @@ from typing import Final, Self, TypeAlias
 
 import aiohttp
 import msgspec
+import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
@@ -34,6 +35,8 @@ _HEADERS: Final = {
     "Accept-Encoding": "identity",
     "User-Agent": "Clinicway-Webhooks/1",
 }
+
+_log = structlog.get_logger()
 
 Lookup: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 """The addresses of a name, for a port. Raises OSError."""
@@ -73,6 +76,8 @@ class Poster:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        if self._allow_private:
+            _log.warning("webhooks may go to private addresses", setting="webhook_allow_private")
         connector = aiohttp.TCPConnector(
             resolver=_CheckedResolver(self._lookup, allow_private=self._allow_private),
             socket_factory=self._socket,
