@@ -16,7 +16,13 @@ from api.clock import Clock
 from api.keyring import Keyring, Purpose, UnknownKey
 from db.audit_rows import AuditEntryRow, AuditLaneRow, AuditPageRow
 from db.connection import Connection
-from db.queries.audit import append_entry, lock_lane, open_lanes, page_of_entries
+from db.queries.audit import (
+    append_entry,
+    lock_lane,
+    open_lanes,
+    page_of_entries,
+    page_of_entries_about,
+)
 from db.states import AuditAction, AuditObject
 
 _NAME: Final = re.compile(r"[a-z][a-z_]{0,39}")
@@ -162,8 +168,13 @@ async def list_entries(
 ) -> tuple[list[AuditPageRow], UUID | None]:
     """Up to `limit` entries, newest first, and the id to go on from when there are more."""
     actors = None if actor is None else [actor, f"key:{actor}"]
-    found = await page_of_entries(
-        conn, object_id=object_id, actors=actors, since=since, before=before, limit=limit + 1
-    )
+    if object_id is None:
+        found = await page_of_entries(
+            conn, actors=actors, since=since, before=before, limit=limit + 1
+        )
+    else:
+        found = await page_of_entries_about(
+            conn, object_id, actors=actors, since=since, before=before, limit=limit + 1
+        )
     page = found[:limit]
     return page, page[-1].id if len(found) > limit else None

@@ -92,17 +92,21 @@ async def _verify_lane(
     if after > 0:
         before = await entries_of_lane(conn, walk.lane, after - 1, 1)
         walk.trust(before[0] if before else None)
+    entries = 0 if end is None else end.entries
     while found := await entries_of_lane(conn, walk.lane, after, BATCH):
         for entry in found:
             walk.take(entry)
         after = found[-1].number
+        if after > entries:
+            # Beyond the end everything is wrong. However much there is, a request looks no further.
+            break
     walk.end(end, any_lane=any_lane)
     return LaneReport(
         lane=walk.lane,
         first=walk.first,
         last=walk.last,
         looked_at=walk.entries,
-        entries=0 if end is None else end.entries,
+        entries=entries,
         last_mac=b"" if end is None else end.last_mac,
         findings=walk.findings,
     )

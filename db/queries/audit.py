@@ -65,13 +65,25 @@ async def entries_of_lane(
 async def page_of_entries(
     conn: Connection,
     *,
-    object_id: str | None,
     actors: Sequence[str] | None,
     since: datetime | None,
     before: UUID | None,
     limit: int,
 ) -> list[AuditPageRow]:
-    """Entries older than the entry `before` that name the object and were made by the actors."""
+    """Entries older than the entry `before` that were made by one of the actors."""
+    return await rows(conn, AuditPageRow, SQL["page_of_entries"], actors, since, before, limit)
+
+
+async def page_of_entries_about(
+    conn: Connection,
+    object_id: str,
+    *,
+    actors: Sequence[str] | None,
+    since: datetime | None,
+    before: UUID | None,
+    limit: int,
+) -> list[AuditPageRow]:
+    """The same of what was done to an object, or of lists that it was on."""
     return await rows(
-        conn, AuditPageRow, SQL["page_of_entries"], object_id, actors, since, before, limit
+        conn, AuditPageRow, SQL["page_of_entries_about"], actors, since, before, limit, object_id
     )

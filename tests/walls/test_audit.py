@@ -270,3 +270,18 @@ async def test_a_rotated_keyring_goes_on_verifying(trail: Trail) -> None:
             conn, str, f"select keyring_id from audit_entry {HERE} order by number"
         )
     assert signed[1] != signed[2] == signed[3] == new
+
+
+async def test_a_flood_of_invented_entries_does_not_hold_up_a_request(trail: Trail) -> None:
+    await trail.add(ONE, 2)
+    await trail.tamper(
+        f"""
+        insert into audit_entry select (jsonb_populate_record(
+            entry, jsonb_build_object('number', entry.number + more, 'id', gen_random_uuid())
+        )).* from audit_entry as entry, generate_series(1, {3 * BATCH}) as more
+        {HERE} and number = 2
+        """
+    )
+    report = await trail.report(recent=1)
+    assert report.looked_at <= BATCH
+    assert (Fault.ALTERED, 3, 3) in [(f.fault, f.first, f.last) for f in report.findings]
