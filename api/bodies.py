@@ -45,9 +45,12 @@ class ServiceRequest(Request[Any, Any, State]):
         """
         state = self._connection_state
         if not isinstance(state.body, bytes):
+            field = self.route_handler.parsed_data_field
+            if field is not None and field.is_optional and _sends_nothing(self):
+                state.body = b""
+                return state.body
             _require_json(self.headers.getall("content-type", []))
             state.body = await _within_limits(self)
-            field = self.route_handler.parsed_data_field
             if not state.body and field is not None and not field.is_optional:
                 # Litestar would speak of a missing argument.
                 raise _invalid([FieldError(pointer="", message="is missing; send JSON")])
@@ -115,6 +118,12 @@ async def _within_limits(request: ServiceRequest) -> bytes:
                     return b"".join(chunks)
     except TimeoutError:
         raise BodyTooSlow(f"The body must arrive within {_SECONDS_TO_SEND:.0f} seconds.") from None
+
+
+def _sends_nothing(request: ServiceRequest) -> bool:
+    """Whether a body that may be left out was: there is nothing to say the type of then."""
+    headers = request.headers
+    return headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
 
 
 def _too_large(limit: int) -> BodyTooLarge:

@@ -36,6 +36,8 @@ TAGS: Final = {
     "Directory": "Which clinics near me treat this, this way; their profiles; places to start from",
     "Directory upkeep": "Writing profiles, and finding those that are doubled or stale",
     "Catalogues": "Conditions, routes, screening flags and the sources they come from",
+    "Referrals": "One referral sent, routed to a clinic that can take it, and never lost sight of",
+    "Offers": "What is offered to a clinic, and its answer",
     "Keys": "API keys and what they may do",
     "Audit": "Who read or changed a patient's data or a key, and whether that record is whole",
     "Webhooks": "Signed messages to an address of yours when something happens",
@@ -197,7 +199,8 @@ class _Writer:
         self._schemas.put(self._fields["data"].raw, lambda schema: media.update(schema=schema))
         if self._said.body_example is not None:
             media["example"] = self._said.body_example
-        return {"required": True, "content": {"application/json": media}}
+        required = not self._fields["data"].is_optional
+        return {"required": required, "content": {"application/json": media}}
 
     def _responses(self) -> Schema:
         handler = self._handler

@@ -78,7 +78,8 @@ def opened(offer_id: UUID, clinic_id: UUID, now: datetime, window: timedelta) ->
 def paused(offer: Offer, now: datetime) -> Offer:
     if offer.due_at is None:
         return offer
-    return _changed(offer, due_at=None, remind_at=None, remaining=offer.due_at - now)
+    left = max(offer.due_at - now, timedelta(0))
+    return _changed(offer, due_at=None, remind_at=None, remaining=left)
 
 
 def resumed(offer: Offer, now: datetime, window: timedelta) -> Offer:

@@ -36,9 +36,9 @@ async def begin_sending(
     """Take the locks of a request and of its patient, and go on as the worker; False when a
     request with the same lock is under way."""
     locked = await value(
-        conn, int | None, SQL["begin_sending"], principal, request_lock, patient_locks, WORKER
+        conn, int, SQL["begin_sending"], principal, request_lock, patient_locks, WORKER
     )
-    return locked is not None
+    return locked >= 0
 
 
 async def before_sending(

@@ -1,11 +1,12 @@
 -- name: begin_sending
 -- Who asks; then, unless a request with the same Idempotency-Key is under way, the locks of the
--- patient and conditions. What follows is done as the worker. Null when it is under way.
+-- patient and conditions. What follows is done as the worker. Below zero when it is under way.
 select
     case
         when pg_try_advisory_xact_lock($2) then (
             select count(pg_advisory_xact_lock(number)) from unnest($3::bigint[]) as number
         )
+        else -1
     end,
     set_config('clinicway.principal', $1::text, true),
     set_config('clinicway.clinics', '{}', true),
