@@ -72,16 +72,20 @@ async def _batch(
     database: Pool, active: str, sealer: Sealer, after: UUID | None, size: int
 ) -> tuple[int, set[UUID], UUID | None]:
     """How many were done, which could not be read, and where to go on; None at the end."""
-    done, unreadable = 0, set[UUID]()
+    ids, new, old = list[UUID](), list[bytes](), list[bytes]()
+    unreadable = set[UUID]()
     async with database.transaction() as conn:
         await conn.become_worker()
         page = await page_to_rewrap(conn, active, after, size)
         for row in page:
             assert row.wrapped is not None, "the statement leaves out what was erased"
             try:
-                keyring_id, wrapped = sealer.rewrapped(row)
+                wrapped = sealer.rewrapped(row, active)
             except (SealError, UnknownKey):
                 unreadable.add(row.referral_id)
                 continue
-            done += await replace_wrapped(conn, row.referral_id, keyring_id, wrapped, row.wrapped)
+            ids.append(row.referral_id)
+            new.append(wrapped)
+            old.append(row.wrapped)
+        done = await replace_wrapped(conn, active, ids, new, old)
     return done, unreadable, page[-1].referral_id if page else None

@@ -81,7 +81,8 @@ class Sealer:
     def new_key(self, referral_id: UUID) -> tuple[SealingKey, SealedKeyRow]:
         """A data key that no other referral has, and the row to store it as."""
         key = self._entropy(DATA_KEY_BYTES)
-        keyring_id, wrapped = self._wrapped(referral_id, key)
+        keyring_id, wrapping = self._keyring.active(Purpose.SEALING)
+        wrapped = self._wrapped(referral_id, wrapping, key)
         row = SealedKeyRow(
             referral_id=referral_id, keyring_id=keyring_id, wrapped=wrapped, erased_at=None
         )
@@ -91,20 +92,15 @@ class Sealer:
         """Raises SealErased, SealBroken, and UnknownKey when the keyring lacks the key."""
         return SealingKey(row.referral_id, self._unwrapped(row), self._entropy)
 
-    def is_current(self, row: SealedKeyRow) -> bool:
-        return row.keyring_id == self._keyring.active(Purpose.SEALING)[0]
+    def rewrapped(self, row: SealedKeyRow, keyring_id: str) -> bytes:
+        """The same data key under that key of the keyring. Raises SealErased, SealBroken,
+        UnknownKey."""
+        wrapping = self._keyring.get(keyring_id, Purpose.SEALING)
+        return self._wrapped(row.referral_id, wrapping, self._unwrapped(row))
 
-    def rewrapped(self, row: SealedKeyRow) -> tuple[str, bytes]:
-        """The same data key under the active key of the keyring: that one's id, and what to store.
-
-        Raises SealErased, SealBroken, UnknownKey.
-        """
-        return self._wrapped(row.referral_id, self._unwrapped(row))
-
-    def _wrapped(self, referral_id: UUID, key: bytes) -> tuple[str, bytes]:
-        keyring_id, wrapping = self._keyring.active(Purpose.SEALING)
+    def _wrapped(self, referral_id: UUID, wrapping: bytes, key: bytes) -> bytes:
         place = _place("sealed_key", "wrapped", referral_id)
-        return keyring_id, _sealed(AESGCM(wrapping), self._entropy, place, key)
+        return _sealed(AESGCM(wrapping), self._entropy, place, key)
 
     def _unwrapped(self, row: SealedKeyRow) -> bytes:
         if row.wrapped is None:

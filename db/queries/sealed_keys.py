@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db.connection import row_or_none, rows, value
+from db.connection import rows, value
 from db.sealing_rows import SealedKeyRow
 from db.statements import statements
 
@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 SQL = statements("sealed_keys")
 
 
-async def insert_sealed_key(conn: Connection, row: SealedKeyRow) -> None:
-    await conn.execute(SQL["insert_sealed_key"], row.referral_id, row.keyring_id, row.wrapped)
-
-
-async def sealed_key_of(conn: Connection, referral_id: UUID) -> SealedKeyRow | None:
-    return await row_or_none(conn, SealedKeyRow, SQL["sealed_key_of"], referral_id)
-
-
-async def sealed_keys_of(conn: Connection, referral_ids: Sequence[UUID]) -> list[SealedKeyRow]:
-    return await rows(conn, SealedKeyRow, SQL["sealed_keys_of"], referral_ids)
-
-
 async def page_to_rewrap(
     conn: Connection, active: str, after: UUID | None, limit: int
 ) -> list[SealedKeyRow]:
@@ -38,10 +26,14 @@ async def page_to_rewrap(
 
 
 async def replace_wrapped(
-    conn: Connection, referral_id: UUID, keyring_id: str, wrapped: bytes, old: bytes
-) -> bool:
-    """Whether it was still the old one."""
-    return await conn.execute(SQL["replace_wrapped"], referral_id, keyring_id, wrapped, old) == 1
+    conn: Connection,
+    keyring_id: str,
+    referral_ids: Sequence[UUID],
+    wrapped: Sequence[bytes],
+    old: Sequence[bytes],
+) -> int:
+    """How many were still the old ones."""
+    return await conn.execute(SQL["replace_wrapped"], keyring_id, referral_ids, wrapped, old)
 
 
 async def count_to_rewrap(conn: Connection, active: str) -> int:

@@ -1,13 +1,3 @@
--- name: insert_sealed_key
-insert into sealed_key (referral_id, keyring_id, wrapped) values ($1, $2, $3)
-
--- name: sealed_key_of
-select referral_id, keyring_id, wrapped, erased_at from sealed_key where referral_id = $1
-
--- name: sealed_keys_of
--- For a page of referrals.
-select referral_id, keyring_id, wrapped, erased_at from sealed_key where referral_id = any ($1)
-
 -- name: page_to_rewrap
 -- Those that another key than $1 wrapped, after the referral $2. What somebody else holds at the
 -- moment is left for the next round: a rotation never makes a referral wait.
@@ -21,8 +11,9 @@ for update skip locked
 -- name: replace_wrapped
 -- Only what was read is replaced: an erasure, or another rotation, that came first stands.
 update sealed_key
-set keyring_id = $2, wrapped = $3
-where referral_id = $1 and wrapped = $4
+set keyring_id = $1, wrapped = new.wrapped
+from unnest($2::uuid[], $3::bytea[], $4::bytea[]) as new (referral_id, wrapped, old)
+where sealed_key.referral_id = new.referral_id and sealed_key.wrapped = new.old
 
 -- name: count_to_rewrap
 select count(*) from sealed_key where keyring_id <> $1 and wrapped is not null

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from api.keyring import Keyring
 from api.referrals.sealing import Sealer
+from db.connection import Connection, one_row
 from db.pool import Pool
-from db.queries.sealed_keys import sealed_key_of
 from db.sealing_rows import SealedKeyRow
 from tests.keys.clocks import HandClock
 
@@ -19,6 +19,7 @@ insert into referral
 values ($1, 1, $2::referral_state, 'routine', 'sequential', 'someone', $3, $4, '', now(), now(),
     case when $2 in ('completed', 'cancelled') then now() end)
 """
+READ = "select referral_id, keyring_id, wrapped, erased_at from sealed_key where referral_id = $1"
 KEY = "insert into sealed_key (referral_id, keyring_id, wrapped) values ($1, $2, $3)"
 
 
@@ -44,17 +45,18 @@ async def send(
 async def key_row(pool: Pool, referral: UUID) -> SealedKeyRow:
     async with pool.transaction() as conn:
         await conn.become_worker()
-        row = await sealed_key_of(conn, referral)
-    assert row is not None
-    return row
+        return await _key_row(conn, referral)
+
+
+async def _key_row(conn: Connection, referral: UUID) -> SealedKeyRow:
+    return await one_row(conn, SealedKeyRow, READ, referral)
 
 
 async def read(pool: Pool, keyring: Keyring, referral: UUID) -> bytes:
     """What it says. Raises what the sealing raises."""
     async with pool.transaction() as conn:
         await conn.become_worker()
-        row = await sealed_key_of(conn, referral)
+        row = await _key_row(conn, referral)
         sealed = await conn.fetchval("select sealed from referral where id = $1", referral)
-    assert row is not None
     assert isinstance(sealed, bytes)
     return Sealer(keyring).open_key(row).open("referral", "sealed", referral, sealed)

@@ -125,12 +125,12 @@ async def test_an_erasure_that_came_first_stands(pool: Pool) -> None:
     (referral,) = await sent(pool, 1)
     row = await key_row(pool, referral)
     assert row.wrapped is not None
-    keyring_id, wrapped = Sealer(BOTH).rewrapped(row)
+    wrapped = Sealer(BOTH).rewrapped(row, "new")
     async with pool.transaction() as conn:
         await conn.become_worker()
         assert await erase_sealed_key(conn, referral, MADE)
         assert not await erase_sealed_key(conn, referral, MADE)
-        assert not await replace_wrapped(conn, referral, keyring_id, wrapped, row.wrapped)
+        assert await replace_wrapped(conn, "new", [referral], [wrapped], [row.wrapped]) == 0
     assert (await key_row(pool, referral)).wrapped is None
     assert (await rewrapped(pool)) == Rewrapped(done=0, left=0, unreadable=[])
     with pytest.raises(SealErased):
