@@ -19,6 +19,7 @@ import api.health
 import api.keys.routes
 import api.partners.webhooks.routes
 import api.problems
+import api.referrals.routes
 import api.search.routes
 from api.audit.service import Auditor
 from api.auth import Authenticator, caller
@@ -35,6 +36,10 @@ from api.metrics import Gauges, Requests, make_registry
 from api.problems import answer_problem
 from api.rates.gate import Gate
 from api.rates.sharing import Sharing
+from api.referrals.clocks import Clocks
+from api.referrals.employment import Jobs
+from api.referrals.sealing import Sealer
+from api.referrals.step import ReferralServices
 from api.search.follower import Follower
 from api.search.places import Places
 from api.search.service import SearchService
@@ -42,6 +47,8 @@ from api.settings import Settings
 from db.pool import Pool
 from db.roles import SERVICE
 
+JOBS_SECONDS: Final = 4.0
+"""For the jobs under way when a server process stops: less than that process is given."""
 _HEAD_START_SECONDS: Final = 5.0
 
 
@@ -57,6 +64,7 @@ def route_handlers() -> Sequence[Any]:
         *api.directory.catalogue_routes.handlers,
         *api.directory.routes.handlers,
         *api.search.routes.handlers,
+        *api.referrals.routes.handlers,
     ]
 
 
@@ -66,12 +74,15 @@ def create_app(
     clock: Clock,
     geocoder: Places,
     database: Pool | None = None,
+    patience: float = JOBS_SECONDS,
+    report: bool = False,
 ) -> Litestar:
     """The service. It opens its connections when the server starts it, and starts without them.
 
     `settings` name a database and a keyring file, which is made when there is none. `database` is
     a pool to use in place of one made from the settings; the application opens and closes it.
-    Raises KeyringError.
+    `patience` is for the jobs under way when it stops, in seconds; with `report`, the workers say
+    once a minute what they did. Raises KeyringError.
     """
     dsn = settings.database_url
     assert dsn is not None, "the command line settles which database it is"
@@ -85,6 +96,25 @@ def create_app(
     )
     gate = Gate(settings, keyring=keyring, keys=authenticator, clock=clock)
     doors = Doors()
+    auditor = Auditor(keyring, clock)
+    referrals = ReferralServices(
+        database=pool,
+        clock=clock,
+        keyring=keyring,
+        sealer=Sealer(keyring),
+        auditor=auditor,
+        follower=follower,
+        catalogue=catalogue,
+        places=geocoder,
+        clocks=Clocks(
+            urgent=settings.clock_urgent,
+            soon=settings.clock_soon,
+            routine=settings.clock_routine,
+            answer=settings.clock_answer,
+        ),
+        link_base=settings.link_base,
+    )
+    jobs = Jobs(settings, referrals, report=report) if settings.jobs else None
     state = State(
         {
             "settings": settings,
@@ -92,7 +122,7 @@ def create_app(
             "places": geocoder,
             "database": pool,
             "keyring": keyring,
-            "auditor": Auditor(keyring, clock),
+            "auditor": auditor,
             "authenticator": authenticator,
             "catalogue": catalogue,
             "follower": follower,
@@ -104,12 +134,16 @@ def create_app(
                 keys=keyring,
                 most_answers=settings.cache_answers,
             ),
+            "referrals": referrals,
+            "jobs": jobs,
+            "jobs_patience": patience,
             "doors": doors,
             "pulse": Pulse(pool, clock),
             "sharing": Sharing(gate.limits, pool, clock),
         }
     )
-    state.registry = make_registry(requests, gate, Gauges(lambda: gauges_of(state)))
+    collectors = [requests, gate, Gauges(lambda: gauges_of(state))]
+    state.registry = make_registry(*collectors, *([] if jobs is None else [jobs.metrics()]))
     app = Litestar(
         route_handlers(),
         state=state,
@@ -146,13 +180,18 @@ async def _services(app: Litestar) -> AsyncGenerator[None]:
     await state.database.open()
     settled = asyncio.Event()
     following = asyncio.create_task(_follow(state, settled))
+    jobs: Jobs | None = state.jobs
     try:
+        if jobs is not None:
+            await jobs.open(state.follower.loaded)
         # So that the first caller of a healthy service is not told to come again.
         with suppress(TimeoutError):
             async with asyncio.timeout(_HEAD_START_SECONDS):
                 await settled.wait()
         yield
     finally:
+        if jobs is not None:
+            await jobs.close(state.jobs_patience)
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await state.authenticator.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,8 @@ _GRANTS: Final = f"""
 grant select, insert, update, delete on pgqueuer to {WORKER};
 grant select, insert, update, delete on pgqueuer_log to {WORKER};
 grant usage on sequence pgqueuer_id_seq to {WORKER};
+-- Empty: to the library, a table that it may not read is none.
+grant select on pgqueuer_statistics to {WORKER};
 """
 # A transaction that notifies holds one lock of the whole server while it commits, so that commits
 # stand in a row: measured, half as many referrals a second. The workers ask every 0.2 s instead.
@@ -32,7 +35,8 @@ async def install_queue(conn: Connection) -> bool:
     """
     # The release that has been here is noted on its table, so that a start need not load the
     # library, and ask the catalogue about each of its columns, to learn that nothing is to be done.
-    release = f"pgqueuer {version('pgqueuer')}, installed by clinicway migrate"
+    ours = sha256((_GRANTS + _NO_NOTIFICATIONS).encode()).hexdigest()[:8]
+    release = f"pgqueuer {version('pgqueuer')}, set up by clinicway migrate ({ours})"
     if await value(conn, str, _INSTALLED) == release:
         return False
     from db.queue_schema import statements_to_install

@@ -10,8 +10,11 @@ from typing import Final
 import msgspec
 import structlog
 
+from api.clock import Clock
 from api.notices.sending import NoticeSender
 from api.partners.webhooks.sending import Sender
+from api.referrals.idempotency import AT_ONCE as ANSWERS_AT_ONCE
+from api.referrals.idempotency import forget_old
 from api.referrals.jobs import Striker
 from db.pool import Pool
 from db.queries.changes import changes_after
@@ -20,7 +23,6 @@ from db.queries.sweeps import (
     begin_duty,
     claim_due_referrals,
     clinics_with_referrals,
-    forget_answers,
     forget_finished_jobs,
     move_reader,
     still_due,
@@ -60,6 +62,7 @@ class Sweeper:
     def __init__(
         self,
         database: Pool,
+        clock: Clock,
         *,
         striker: Striker,
         notices: NoticeSender,
@@ -72,6 +75,7 @@ class Sweeper:
         """`clinic_changed` does what a change of the directory means to referrals; it may be given
         a change twice. `erase_expired` and `measure` say how many they did."""
         self._database = database
+        self._clock = clock
         self._striker = striker
         self._notices = notices
         self._webhooks = webhooks
@@ -147,10 +151,10 @@ class Sweeper:
     async def forget(self) -> bool:
         """Answers kept for Idempotency-Keys, and the logs of the queue and of the webhooks."""
         async with self._database.transaction() as conn:
-            answers = await forget_answers(conn, _BITE)
+            answers = await forget_old(conn, self._clock.now())
             jobs = await forget_finished_jobs(conn, _BITE)
         deliveries = await self._webhooks.forget_old()
-        return _BITE in (answers, jobs, deliveries)
+        return answers == ANSWERS_AT_ONCE or _BITE in (jobs, deliveries)
 
     async def erase(self) -> bool:
         erased = await self._erase_expired()

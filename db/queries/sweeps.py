@@ -29,10 +29,6 @@ async def still_due(conn: Connection, referrals: Sequence[UUID]) -> list[UUID]:
     return await values(conn, UUID, SQL["still_due"], list(referrals))
 
 
-async def forget_answers(conn: Connection, limit: int) -> int:
-    return await conn.execute(SQL["forget_answers"], limit)
-
-
 async def take_reader(conn: Connection) -> int | None:
     """The number of the last change that was read; None while another worker is reading."""
     found = await values(conn, int, SQL["take_reader"])

@@ -18,18 +18,6 @@ select id from due where pg_try_advisory_xact_lock(hashtextextended('referral ' 
 -- In the transaction of the claim: what was due at its beginning and still is.
 select id from referral where id = any ($1::uuid[]) and due_at <= now()
 
--- name: forget_answers
--- What was answered to an Idempotency-Key is kept for two days.
-with old as (
-    select principal, key_hash
-    from idempotency
-    where created_at < now() - interval '48 hours'
-    limit $1
-    for update skip locked
-)
-delete from idempotency using old
-where idempotency.principal = old.principal and idempotency.key_hash = old.key_hash
-
 -- name: take_reader
 -- How far the log was read; nothing while another worker is reading it.
 select seq from directory_reader where name = 'referrals' for update skip locked
