@@ -7,7 +7,7 @@ the helpers of `db.connection`, with the row before it and the arguments after i
 from __future__ import annotations
 
 import types
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -48,6 +48,7 @@ PLAIN: dict[str, object] = {
     "int2": int,
     "int4": int,
     "int8": int,
+    "interval": timedelta,
     "json": str,
     "jsonb": str,
     "numeric": Decimal,

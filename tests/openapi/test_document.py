@@ -177,7 +177,12 @@ async def key_for_everything(app: Litestar) -> dict[str, str]:
         _, token = await maker.create(
             conn,
             name="tests",
-            scopes=["admin", "directory:write"],
+            scopes=[
+                "admin",
+                "directory:write",
+                "referrals:write",
+                f"clinic:{SystemClock().new_id()}",
+            ],
             created_by="tests",
             expires_at=None,
         )
