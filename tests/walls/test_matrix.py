@@ -6,7 +6,7 @@ the policies and grants let through, and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -21,7 +21,9 @@ from db.asking import ask_as
 from db.connection import Connection, values
 from db.errors import StatementFailed
 from db.pool import Pool
-from tests.conftest import execute
+from db.roles import SERVICE
+from tests.conftest import execute, run_apart
+from tests.conftest import named as named_database
 from tests.keys.conftest import House
 from tests.walls.referral_rows import Scene, set_scene
 
@@ -106,21 +108,44 @@ LOCKS: Final[dict[str, dict[str, frozenset[str]]]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def stage(server: str, template: str) -> Iterator[tuple[str, Scene]]:
+    """A database in which nothing changes any more, and what was put into it."""
+    run_apart(execute(server, f"create database matrix template {template}"))
+    scenes: list[Scene] = []
+
+    async def fill() -> None:
+        scenes.append(await set_scene(named_database(server, "matrix")))
+
+    run_apart(fill())
+    yield named_database(server, "matrix"), scenes[0]
+    run_apart(execute(server, "drop database matrix with (force)"))
+
+
 @pytest.fixture
-async def scene(dsn: str) -> Scene:
+def scene(stage: tuple[str, Scene]) -> Scene:
+    return stage[1]
+
+
+@pytest.fixture
+async def own_scene(dsn: str) -> Scene:
+    """In a database of the test's own."""
     return await set_scene(dsn)
 
 
 @pytest.fixture(params=list(ASKERS))
 async def asking(
-    request: pytest.FixtureRequest, service: Pool, scene: Scene
+    request: pytest.FixtureRequest, stage: tuple[str, Scene]
 ) -> AsyncIterator[tuple[str, Connection]]:
     """A transaction of somebody, by name."""
+    dsn, scene = stage
     who = str(request.param)
     asker = ASKERS[who](scene)
-    async with service.transaction() as conn:
+    pool = Pool(dsn, size=1, role=SERVICE)
+    async with pool.transaction() as conn:
         await ask_as(conn, principal=asker.principal, clinics=asker.clinics)
         yield who, conn
+    await pool.close()
 
 
 async def refused(conn: Connection, sql: str, *args: object) -> bool:
@@ -195,11 +220,11 @@ async def test_nothing_can_be_put_in(asking: tuple[str, Connection]) -> None:
 
 
 async def test_the_worker_sees_all_and_a_request_only_after_becoming_it(
-    service: Pool, scene: Scene
+    service: Pool, own_scene: Scene
 ) -> None:
     async with service.transaction() as conn:
-        await ask_as(conn, principal=scene.referrer)
-        assert await named(conn, scene, "select id from referral for update") == BOTH
+        await ask_as(conn, principal=own_scene.referrer)
+        assert await named(conn, own_scene, "select id from referral for update") == BOTH
         await conn.become_worker()
         assert len(await values(conn, UUID, "select id from referral for update")) == 3
         await conn.execute("update referral set version = version + 1")
@@ -207,7 +232,7 @@ async def test_the_worker_sees_all_and_a_request_only_after_becoming_it(
         assert await values(conn, UUID, "select id from referral") == []
 
 
-async def test_the_owner_of_the_tables_is_held_too(dsn: str, scene: Scene) -> None:
+async def test_the_owner_of_the_tables_is_held_too(dsn: str, own_scene: Scene) -> None:
     """`force`: whoever owns the tables and is no superuser sees no patient by accident."""
     pool = Pool(dsn, size=1)
     async with pool.acquire() as conn:
@@ -224,11 +249,12 @@ async def test_the_owner_of_the_tables_is_held_too(dsn: str, scene: Scene) -> No
 
 
 async def test_rotation_keeps_sight_of_what_was_sent(
-    house: House, service: Pool, scene: Scene, dsn: str
+    house: House, service: Pool, own_scene: Scene, dsn: str
 ) -> None:
     old = await house.key("referrals:write")
     await execute(
-        dsn, f"update referral set referrer = '{old.split('_')[2]}' where id = '{scene.foreign}'"
+        dsn,
+        f"update referral set referrer = '{old.split('_')[2]}' where id = '{own_scene.foreign}'",
     )
     app = house.app()
     authenticator: Authenticator = app.state.authenticator
@@ -242,7 +268,7 @@ async def test_rotation_keeps_sight_of_what_was_sent(
         caller = await authenticator.authenticate(f"Bearer {key}")
         async with service.transaction() as conn:
             await ask_as(conn, principal=caller.principal, clinics=caller.clinics)
-            seen = await named(conn, scene, "select id from referral for update")
+            seen = await named(conn, own_scene, "select id from referral for update")
         same = key in (old, new.text())
         assert seen == (frozenset({"foreign"}) if same else NONE)
     await authenticator.aclose()
