@@ -261,9 +261,7 @@ async def test_rotation_keeps_sight_of_what_was_sent(
     keyring: Keyring = app.state.keyring
     maker = KeyMaker(house.settings.environment, keyring, house.clock)
     async with service.transaction() as conn:
-        _, new = await maker.rotate(
-            conn, old.split("_")[2], overlap=timedelta(hours=1), created_by="test"
-        )
+        _, new = await maker.rotate(conn, sender, overlap=timedelta(hours=1), created_by="test")
     for key in (old, new.text(), await house.key("referrals:write")):
         caller = await authenticator.authenticate(f"Bearer {key}")
         async with service.transaction() as conn:
