@@ -33,7 +33,7 @@ DELIVERY: Final[dict[str, Any]] = {
     "delivered_at": None,
     "dead_at": None,
 }
-REPLAY: Final[dict[str, Any]] = {"since": "2026-11-22T16:00:00Z", "state": "dead"}
+REPLAY: Final[dict[str, Any]] = {"since": "2026-11-22T16:00:00Z", "only": "dead"}
 TEST: Final = {
     **DELIVERY,
     "type": "webhook.test",

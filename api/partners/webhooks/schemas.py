@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -58,6 +59,13 @@ class WebhookWrite(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ) = None
 
 
+class Replayable(StrEnum):
+    """The states of a delivery that is over, one way or the other."""
+
+    DEAD = DeliveryState.DEAD
+    DELIVERED = DeliveryState.DELIVERED
+
+
 class ReplayWrite(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """What to send once more: what is named, and what was queued since then."""
 
@@ -71,9 +79,9 @@ class ReplayWrite(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     deliveries: Annotated[
         list[UUID], Meta(max_length=1000, description="Ids of deliveries of this webhook")
     ] = []
-    state: (
+    only: (
         Annotated[
-            DeliveryState,
+            Replayable,
             Meta(description="Of these only the dead ones, or only the delivered ones"),
         ]
         | None

@@ -181,8 +181,9 @@ async def replay(conn: Connection, caller: Caller, webhook: UUID, wanted: Replay
     """
     await _working(conn, caller, webhook)
     await _require_known(conn, webhook, wanted.deliveries)
+    state = None if wanted.only is None else DeliveryState(wanted.only)
     return await replay_deliveries(
-        conn, webhook, state=wanted.state, since=wanted.since, ids=wanted.deliveries
+        conn, webhook, state=state, since=wanted.since, ids=wanted.deliveries
     )
 
 

@@ -305,7 +305,7 @@ async def test_replay_since_a_moment_and_of_one_state(wire: Wire, world: World) 
         UUID(ids[1]),
     )
     (moment,) = {each["created_at"] for each in await wire.deliveries() if each["id"] == ids[1]}
-    assert (await wire.post("/replay", {"since": moment, "state": "dead"})).json() == {"queued": 1}
+    assert (await wire.post("/replay", {"since": moment, "only": "dead"})).json() == {"queued": 1}
     assert (await wire.post("/replay", {"since": moment})).json() == {"queued": 2}
     both = {"since": "2100-01-01T00:00:00Z", "deliveries": [ids[0]]}
     assert (await wire.post("/replay", both)).json() == {"queued": 1}
@@ -314,11 +314,11 @@ async def test_replay_since_a_moment_and_of_one_state(wire: Wire, world: World) 
 BAD_REPLAYS: tuple[tuple[dict[str, object], str], ...] = (
     ({}, ""),
     ({"deliveries": []}, ""),
-    ({"state": "dead"}, ""),
+    ({"only": "dead"}, ""),
     ({"since": "2026-11-22T09:00:00"}, "/since"),
     ({"deliveries": ["x"]}, "/deliveries/0"),
     ({"deliveries": [str(uuid4())]}, "/deliveries/0"),
-    ({"since": "2026-11-22T09:00:00Z", "state": "lost"}, "/state"),
+    ({"since": "2026-11-22T09:00:00Z", "only": "pending"}, "/only"),
     ({"since": "2026-11-22T09:00:00Z", "id": "x"}, "/id"),
 )
 
