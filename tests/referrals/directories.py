@@ -42,7 +42,7 @@ def _offering(chance: random.Random) -> Offering:
     return offering(
         route=chance.choice(ROUTES),
         setting=setting,
-        conditions=tuple(_some(chance, CONDITIONS, 4)),
+        conditions=tuple(_some(chance, CONDITIONS, 6)),
         coverage=tuple(_some(chance, STATES, 3)) if setting is Setting.AT_HOME else (),
     )
 
@@ -51,12 +51,12 @@ def _traits(chance: random.Random) -> dict[str, Any]:
     low = chance.choice([None, None, 18, 40])
     answered = chance.random() < 0.5
     return {
-        "offerings": tuple(_offering(chance) for _ in range(chance.randint(0, 3))),
+        "offerings": tuple(_offering(chance) for _ in range(chance.choice([0, 1, 2, 3, 4]))),
         "state": chance.choice(STATES),
         "payers": _some(chance, PAYERS, 3),
         "languages": _some(chance, LANGUAGES, 2),
-        "accepting": chance.choice([*Accepting, Accepting.YES, Accepting.YES]),
-        "wait_days": chance.choice([None, 0, 5, 7, 8, 30, 31, 400]),
+        "accepting": chance.choice([*Accepting, *[Accepting.YES, Accepting.UNKNOWN] * 4]),
+        "wait_days": chance.choice([None, None, 0, 1, 5, 5, 7, 8, 30, 31, 400]),
         "verified_at": chance.choice(
             [
                 None,
@@ -66,7 +66,7 @@ def _traits(chance: random.Random) -> dict[str, Any]:
             ]
         ),
         "time_zone": chance.choice(ZONES),
-        "weekly_capacity": chance.choice([None, None, 0, 1, 2]),
+        "weekly_capacity": chance.choice([None] * 6 + [0, 1, 2]),
         "age": AgeRange(min=low, max=chance.choice([None, None, 40, 65])),
         "assesses": _some(chance, FLAGS, 3),
         "responsiveness": Responsiveness(
@@ -100,7 +100,7 @@ def clinic(number: int, lat: float | None, lon: float | None, **traits: Any) -> 
 
 
 @st.composite
-def directories(draw: st.DrawFn, least: int = 0, most: int = 25) -> list[ClinicProfile]:
+def directories(draw: st.DrawFn, least: int = 0, most: int = 30) -> list[ClinicProfile]:
     made = draw(st.lists(st.tuples(places, st.sampled_from(_BAG)), min_size=least, max_size=most))
     # Ids that do not sort as the clinics were made, so that ties are told by id and not by luck.
     return [
@@ -142,7 +142,7 @@ def wanted(conditions: list[str], **fields: Any) -> Wanted:
 
 
 @st.composite
-def needs(draw: st.DrawFn, clinics: list[ClinicProfile], plain: float = 0.5) -> Wanted:
+def needs(draw: st.DrawFn, clinics: list[ClinicProfile], plain: float = 0.75) -> Wanted:
     """Most of what may be asked for is not, so that there are answers too."""
     chance = draw(st.randoms(use_true_random=False))
     ids = [each.id for each in clinics] + [UUID(int=1 << 100)]
@@ -156,7 +156,7 @@ def needs(draw: st.DrawFn, clinics: list[ClinicProfile], plain: float = 0.5) -> 
         near=draw(st.one_of(spots, spots, spots, st.none())),
         limit_m=draw(st.one_of(st.none(), st.sampled_from([1.0, 20_000.0, 80_467.2, 1e7, 1.9e7]))),
         state=maybe(chance.choice(STATES), "US-AZ"),
-        urgency=chance.choice(list(Urgency)),
+        urgency=maybe(chance.choice(list(Urgency)), Urgency.ROUTINE),
         routes=maybe(frozenset(_some(chance, ROUTES, 2)), frozenset()),
         settings=maybe(frozenset(_some(chance, list(Setting), 1)), frozenset()),
         age=maybe(chance.choice([17, 18, 40, 41, 66])),

@@ -65,7 +65,7 @@ def test_the_best_and_the_nearest_of_the_others_are_found(
     data: st.DataObject, most: int, others: int
 ) -> None:
     clinics = data.draw(directories(most=40))
-    want = data.draw(needs(clinics, plain=0.7))
+    want = data.draw(needs(clinics))
     chance = Random(data.draw(st.integers(0, 1000)))
     taken = {each.id: chance.randint(0, 2) for each in clinics}
     verdicts = oracle.verdicts(clinics, want.asked, taken, MOMENT)
