@@ -39,6 +39,7 @@ from api.search.follower import Follower
 from api.search.places import Places
 from api.settings import Settings
 from db.pool import Pool
+from db.referral_rows import KeptAnswer
 from db.roles import SERVICE, WORKER
 from db.states import ReferralMode, RoleInReferral, Route, Setting, Urgency
 from seeds.gazetteer.load import load_gazetteer
@@ -125,10 +126,6 @@ class Practice(msgspec.Struct, frozen=True, kw_only=True):
     async def run(self, statement: str, *arguments: object) -> None:
         async with self.owner.transaction() as conn:
             await conn.become_worker()
-            await conn.execute(statement, *arguments)
-
-    async def run_as_owner(self, statement: str, *arguments: object) -> None:
-        async with self.owner.transaction() as conn:
             await conn.execute(statement, *arguments)
 
     async def let_time_pass(self, referral_id: UUID, **by: float) -> None:
@@ -239,9 +236,7 @@ async def send(
     return case.id
 
 
-def kept(case: Case) -> Any:
-    from db.referral_rows import KeptAnswer
-
+def kept(case: Case) -> KeptAnswer:
     return KeptAnswer(
         key_hash=case.id.bytes,
         request_hash=b"r",
