@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 from standardwebhooks import WebhookVerificationError
+from structlog.testing import capture_logs
 
 from api.partners.webhooks.posting import Poster
 from api.partners.webhooks.schedule import LONGEST_PAUSE, RETRY_DELAYS
@@ -312,3 +313,19 @@ async def test_the_log_does_not_reach_back_for_ever(
     assert await sender.forget_old() == 2
     # The young one, and the one that was not delivered yet.
     assert sorted(row.id for row in await world.deliveries(webhook)) == [ids[0], ids[3]]
+
+
+async def test_the_log_names_ids_and_never_the_address(world: World, receiver: Receiver) -> None:
+    me = await world.caller("referrals:write")
+    webhook, _ = await world.webhook(me, receiver.url)
+    await world.happens(principal=me.principal)
+    receiver.then(500)
+    with capture_logs() as lines:
+        async with Poster(allow_private=True) as poster:
+            await world.sender(poster).send_due()
+    warned, failed = lines
+    assert (warned["log_level"], warned["setting"]) == ("warning", "webhook_allow_private")
+    assert failed["webhook"] == str(webhook)
+    assert (failed["fault"], failed["status"], failed["attempt"]) == ("bad_status", 500, 1)
+    assert "127.0.0.1" not in str(lines)
+    assert "token" not in str(lines)
