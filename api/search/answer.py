@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from api.keyring import Keyring
-from api.search.bits import count_bits
 from api.search.cursor import Position, read_cursor, write_cursor
 from api.search.encoding import MOST_AROUND_A_SUMMARY, write_items
-from api.search.filters import AT_HOME
 from api.search.index import SearchIndex
-from api.search.matches import MatchCache, Matches
+from api.search.matches import MatchCache
 from api.search.place import Place
 from api.search.query import Question
 from api.search.ranking import Found, Point, Ranking
@@ -43,10 +39,10 @@ class Search:
 
     def answer(self, question: Question, origin: Place | None) -> bytes:
         """The answer as JSON (`SearchAnswer`). Raises `InvalidParameter` for a wrong cursor."""
-        matches, found = self.find(question, origin)
+        found = self.find(question, origin)
         following = b"null"
         if found.more:
-            last = Position(found.ranks[-1], self.index.id_of(int(found.rows[-1])), found.last_tie)
+            last = Position(found.last_rank, self.index.id_of(int(found.rows[-1])), found.last_tie)
             cursor = write_cursor(self._keys, question.fingerprint, question.asked.near, last)
             following = b'"%b"' % cursor.encode()
         encoded_help = b"[]"
@@ -55,17 +51,17 @@ class Search:
             encoded_help = _encode(help_found)
         facets = b"{}"
         if question.facets:
-            facets = _encode(self._facets(question.facets, matches, found))
+            facets = _encode(self._facets(question.facets, found))
         return (
             b'{"origin":%b,"total":%d,"next":%b,"directory_version":%d,"facets":%b,"items":[%b],'
             b'"suggestions":%b}'
         ) % (
             _encode(_origin(origin)), found.total, following, self.index.version, facets,
-            self._items(matches, found, question.radius_m), encoded_help,
+            self._items(found), encoded_help,
         )  # fmt: skip
 
-    def find(self, question: Question, origin: Place | None) -> tuple[Matches, Found]:
-        """The matches and the page asked for."""
+    def find(self, question: Question, origin: Place | None) -> Found:
+        """The page asked for."""
         after = None
         if question.cursor is not None:
             after = read_cursor(
@@ -73,31 +69,27 @@ class Search:
             )
         matches = self._matches.find(question.filters, None if origin is None else origin.state)
         point = None if origin is None else Point(origin.lat, origin.lon)
-        found = self._ranking.page(
+        return self._ranking.page(
             matches, point, question.radius_m, question.sort, after, question.limit,
             self._codes_of(question.facets).places,
         )  # fmt: skip
-        return matches, found
 
-    def _items(self, matches: Matches, found: Found, radius_m: float | None) -> memoryview:
+    def _items(self, found: Found) -> memoryview:
         summaries = self.index.summaries
         room = (summaries.longest + MOST_AROUND_A_SUMMARY) * len(found.rows)
         if room > len(self._written):
             self._written = bytearray(2 * room)
         length = write_items(
             summaries.bytes, summaries.starts, summaries.lengths, found.rows, found.metres,
-            matches.passes, math.inf if radius_m is None else radius_m,
-            np.frombuffer(self._written, np.uint8),
+            found.at_home, np.frombuffer(self._written, np.uint8),
         )  # fmt: skip
         return memoryview(self._written)[:length]
 
-    def _facets(
-        self, names: tuple[str, ...], matches: Matches, found: Found
-    ) -> dict[str, dict[str, int]]:
+    def _facets(self, names: tuple[str, ...], found: Found) -> dict[str, dict[str, int]]:
         """For each name, how many of all answers have each code, the most frequent first."""
         asked = self._codes_of(names)
         facets: dict[str, dict[str, int]] = {name: {} for name in names}
-        counts = self._counts(asked.places, matches, found).tolist()
+        counts = found.totals[1:].tolist()
         having = [
             (-count, code, name)
             for count, (name, code) in zip(counts, asked.codes, strict=True)
@@ -120,43 +112,10 @@ class Search:
             )
         return kept
 
-    def _counts(
-        self, places: NDArray[np.int32], matches: Matches, found: Found
-    ) -> NDArray[np.int64]:
-        if found.near is None:
-            return self._kept_counts(b"all", places, matches, NOTHING)
-        if found.counts is None:
-            return self._count(places, found.near, matches)
-        if not found.and_home:
-            return found.counts
-        # Who treats at home is counted once for all who ask; the others in reach come on top.
-        return found.counts + self._kept_counts(b"home", places, matches, AT_HOME)
-
-    def _kept_counts(
-        self, which: bytes, places: NDArray[np.int32], matches: Matches, ways: np.uint8
-    ) -> NDArray[np.int64]:
-        key = which + places.tobytes()
-        counts = matches.counts.get(key)
-        if counts is None:
-            rows = matches.home_rows
-            if not ways:
-                rows = np.flatnonzero(matches.passes).astype(np.int32)
-                rows = rows[~np.isnan(self.index.points[rows, 0])]
-            counts = matches.counts[key] = self._count(places, rows, matches)
-        return counts
-
-    def _count(
-        self, places: NDArray[np.int32], rows: NDArray[np.int32], matches: Matches
-    ) -> NDArray[np.int64]:
-        counts = np.zeros(len(places), np.int64)
-        count_bits(self.index.clinic_bits, rows, len(rows), matches.passes, NOTHING, places, counts)
-        return counts
-
     def _total(self, question: Question, origin: Place | None) -> int:
-        return self.find(msgspec.structs.replace(question, cursor=None, limit=1), origin)[1].total
+        return self.find(msgspec.structs.replace(question, cursor=None, limit=1), origin).total
 
 
-NOTHING = np.uint8(0)
 _encode = msgspec.json.encode
 
 

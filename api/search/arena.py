@@ -67,5 +67,7 @@ def _move(
     at = 0
     for i in range(len(starts)):
         start, length = starts[i], lengths[i]
-        target[at : at + length] = source[start : start + length]
+        piece, place = source[start : start + length], target[at : at + length]
+        for k in range(len(place)):
+            place[k] = piece[k]
         at += length

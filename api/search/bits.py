@@ -65,25 +65,23 @@ def any_of(bits: NDArray[np.uint64], mask: NDArray[np.uint64]) -> NDArray[np.boo
     return hit
 
 
-@compiled
 def count_bits(
+    bits: NDArray[np.uint64], rows: NDArray[np.int32], places: NDArray[np.int32]
+) -> NDArray[np.int64]:
+    """How many of the rows have each bit (word * 64 + bit) of `places`."""
+    counts = np.zeros(len(places), np.int64)
+    _count_bits(bits, rows, places, counts)
+    return counts
+
+
+@compiled
+def _count_bits(
     bits: NDArray[np.uint64],
     rows: NDArray[np.int32],
-    count: int,
-    passes: NDArray[np.uint8],
-    leave_out: np.uint8,
     places: NDArray[np.int32],
-    out: NDArray[np.int64],
+    counts: NDArray[np.int64],
 ) -> None:
-    """Adds to `out` how many of the rows have each bit (word * 64 + bit) of `places`.
-
-    Rows whose `passes` has a bit of `leave_out` are not counted.
-    """
     for k in range(len(places)):
         word, shift = places[k] >> 6, np.uint64(places[k] & 63)
-        having = 0
-        for i in range(count):
-            row = rows[i]
-            counted = np.uint64((passes[row] & leave_out) == 0)
-            having += np.int64((bits[row, word] >> shift) & counted)
-        out[k] += having
+        for row in rows:
+            counts[k] += np.int64(bits[row, word] >> shift & np.uint64(1))

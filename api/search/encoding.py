@@ -17,10 +17,8 @@ def _text(text: bytes) -> Bytes:
     return np.frombuffer(text, np.uint8)
 
 
-NO_MATCH, NEARBY, AT_HOME = 0, 1, 2
-_NULL, _NEARBY, _AT_HOME = _text(b"null"), _text(b'"nearby"'), _text(b'"at_home"')
-_MATCH = _text(b'{"match":')
-_NO_DISTANCE = _text(b',"distance":null')
+_NEARBY, _AT_HOME = _text(b'{"match":"nearby"'), _text(b'{"match":"at_home"')
+_NO_DISTANCE = _text(b'{"match":null,"distance":null')
 _M = _text(b',"distance":{"m":')
 _KM = _text(b',"km":')
 _MI = _text(b',"mi":')
@@ -36,25 +34,23 @@ def write_items(
     lengths: NDArray[np.int32],
     rows: NDArray[np.int32],
     metres: NDArray[np.float64],
-    passes: NDArray[np.uint8],
-    radius: float,
+    at_home: NDArray[np.uint8],
     out: Bytes,
 ) -> int:
     """Writes the items of these rows, in order and with commas between, and returns the length.
 
-    `metres` is NaN where there is no distance. `out` has room for the summaries and
-    MOST_AROUND_A_SUMMARY more for each.
+    `metres` is NaN where there is no distance; then there is no match either. `out` has room for
+    the summaries and MOST_AROUND_A_SUMMARY more for each.
     """
     at = 0
     for i in range(len(rows)):
         if i:
             out[at] = 44
             at += 1
-        at = _put(out, at, _MATCH)
-        at = _put_match(out, at, match_of(metres[i], int(passes[rows[i]]), radius))
         if math.isnan(metres[i]):
             at = _put(out, at, _NO_DISTANCE)
         else:
+            at = _put(out, at, _AT_HOME if at_home[i] else _NEARBY)
             at = _put_fixed(out, _put(out, at, _M), metres[i], 1)
             at = _put_fixed(out, _put(out, at, _KM), metres[i] / 1000, 3)
             at = _put_fixed(out, _put(out, at, _MI), metres[i] / MILE_M, 2)
@@ -62,9 +58,7 @@ def write_items(
             at += 1
         at = _put(out, at, _CLINIC)
         start, length = int(starts[rows[i]]), int(lengths[rows[i]])
-        for k in range(length):
-            out[at + k] = arena[start + k]
-        at += length
+        at = _put(out, at, arena[start : start + length])
         out[at] = 125
         at += 1
     return at
@@ -72,27 +66,12 @@ def write_items(
 
 @compiled
 def _put(out: Bytes, at: int, text: Bytes) -> int:
-    for i in range(len(text)):
-        out[at + i] = text[i]
+    # Both from 0 on: an index that might be negative would be looked at byte by byte, which takes
+    # seven times as long as the copy that the compiler makes of this.
+    there = out[at : at + len(text)]
+    for i in range(len(there)):
+        there[i] = text[i]
     return at + len(text)
-
-
-@compiled
-def match_of(metres: float, passes: int, radius: float) -> int:
-    """NO_MATCH where no place was asked from; AT_HOME when the site is out of reach, or gives
-    nothing of what is asked for; else NEARBY."""
-    if passes == 2 or metres > radius:
-        return AT_HOME
-    return NO_MATCH if math.isnan(metres) else NEARBY
-
-
-@compiled
-def _put_match(out: Bytes, at: int, match: int) -> int:
-    if match == NEARBY:
-        return _put(out, at, _NEARBY)
-    if match == AT_HOME:
-        return _put(out, at, _AT_HOME)
-    return _put(out, at, _NULL)
 
 
 @compiled

@@ -19,8 +19,7 @@ from api.search.abilities import Abilities
 from api.search.arena import Arena
 from api.search.bits import WORD, BitSpace, split
 from api.search.geodesic import prepare_all
-from api.search.geometry import boxes, spatial_order, to_space
-from api.search.kernel import BOXES_PER_GROUP, ROWS_PER_BOX
+from api.search.geometry import spatial_order, to_space
 from api.search.lookup import Lookup, hash_of
 from api.search.records import (
     IndexedClinic,
@@ -311,8 +310,6 @@ class SearchIndex:
         new_row[order] = np.arange(len(order), dtype=np.int32)
         self._permute(order, new_row)
         self.size, self.ordered = len(order), len(placed)
-        self.boxes = boxes(self.space[: self.ordered], ROWS_PER_BOX)
-        self.groups = boxes(self.boxes, BOXES_PER_GROUP)
 
     def _permute(self, order: NDArray[np.intp], new_row: NDArray[np.int32]) -> None:
         count = len(order)

@@ -1,8 +1,17 @@
-"""The compiled inner loop of search: which clinics are within reach, and the nearest of them.
+"""The compiled inner loop of search: how many clinics are within reach, and the nearest of them.
 
-Every array is a column of the index, one row a clinic; the first `in_boxes` rows lie in spatial
-order under two levels of bounding boxes, the rest (written lately, or without a point) in none.
-A clinic without a point has NaN coordinates, which no comparison finds.
+A layer is a set of rows of the index in spatial order under two levels of bounding boxes (see
+`layers.py`). A search looks at two: `site`, the clinics that answer by care at their site wherever
+the asker lives, and `own`, those that answer differently in the asker's state. Each row of `own`
+has a weight that says how:
+
+- ADDED answers by care at its site, and only in this state;
+- AT_HOME_ONLY answers by care at home alone, however far away it is;
+- ALSO_AT_HOME stands in `site` too, and answers beyond the radius as well, by care at home.
+
+Every row of `site` is ADDED. So all answers are the at-home ones, plus the weights of all rows
+within the radius. A group of boxes that lies within the radius as a whole is counted by sums that
+are kept of it; only rows of boxes that the radius cuts are looked at one by one.
 """
 
 from __future__ import annotations
@@ -12,173 +21,317 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from api.search.bits import count_bits
 from api.search.compiled import compiled
-from api.search.geodesic import geodesic, in_space, prepared
+from api.search.geodesic import LONGEST_SHORT_M, geodesic, in_space, prepared, short_geodesic
 from api.search.geometry import SLACK_M, TIGHTEST_RADIUS_M, WIDEST_RADIUS_M
+from api.search.page_kernel import Floats, Last, Page, Rows, Words, Work, order_page, smallest
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int32]
-Words = NDArray[np.uint64]
+Columns = tuple[Floats, Floats]
+"""Of every clinic its place in space (n, 3), and what `geodesic` takes of it (n, 3)."""
+Marks = NDArray[np.uint32]
+Layer = tuple[Rows, Floats, Floats, Marks, NDArray[np.int16], int, int]
+"""Rows, boxes, groups of boxes, marks by box, sums by group, rows a box, boxes a group.
 
-ROWS_PER_BOX = 32
-BOXES_PER_GROUP = 32
-AT_HOME_BIT = np.uint8(2)
+A mark has a bit for each row of a box. The first two of a box say which rows have a weight of 1 and
+which of -1; each code that is counted follows with the rows that have it. Sums are of the weights
+of all rows of a group, then of those that have each code.
+"""
+Reach = tuple[float, float, float]
+"""The radius in metres, and the squared chords up to which a row is surely within it and beyond
+which it is surely not. Between them the geodesic decides."""
+Spot = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""The point asked from: in space, and as `geodesic` takes it."""
 
-
-@compiled
-def _box_chord2(box: Floats, x: float, y: float, z: float) -> float:
-    """The square of the shortest chord from a point in space to a box."""
-    dx = max(box[0] - x, 0.0, x - box[3])
-    dy = max(box[1] - y, 0.0, y - box[4])
-    dz = max(box[2] - z, 0.0, z - box[5])
-    return dx * dx + dy * dy + dz * dz
-
-
-@compiled
-def collect(
-    columns: tuple[Floats, Floats],
-    boxes: tuple[Floats, Floats],
-    in_boxes: int,
-    passes: NDArray[np.uint8],
-    chosen: Rows,
-    scan: bool,
-    here: tuple[float, float, float],
-    centre: tuple[float, float, float],
-    radius: float,
-    chords: tuple[float, float],
-    rows: Rows,
-    chords2: Floats,
-) -> tuple[int, int]:
-    """Fills `rows` and `chords2` with every row that passes within the geodesic radius.
-
-    `scan` goes through the `chosen` rows; otherwise it walks outward over all rows whose `passes`
-    is not 0. Of `chords`, up to the first a row is surely within, beyond the second surely not;
-    between them the geodesic decides. `columns` are space and the
-    prepared points, `boxes` boxes and groups.
-    Returns how many rows it found, and how many of them pass by care at home too (bit 2).
-    """
-    space, ready = columns
-    if scan:
-        found = _chords_of(space, chosen, centre, chords[1], rows, chords2)
-    else:
-        found = _walk(space, boxes, in_boxes, passes, centre, chords[1], rows, chords2)
-    if chords[0] < chords[1]:
-        found = _cut(ready, here, radius, chords[0], True, rows, chords2, 0, found)
-    at_home = 0
-    for i in range(found):
-        at_home += int(passes[rows[i]] & AT_HOME_BIT) >> 1
-    return found, at_home
+ADDED, AT_HOME_ONLY, ALSO_AT_HOME = 1, 0, -1
+_BEYOND, _ACROSS, _WITHIN = 0, 1, 2
+_NONE, _ALL = np.uint32(0), np.uint32(0xFFFFFFFF)
+_SPARE = 8
+"""So many times the candidates that are wanted are gathered before those too far away are dropped.
+"""
 
 
 @compiled
 def near_page(
-    columns: tuple[Floats, Floats],
-    boxes: tuple[Floats, Floats],
-    in_boxes: int,
+    columns: Columns,
     ids: Words,
-    bits: Words,
-    passes: NDArray[np.uint8],
-    chosen: Rows,
-    scan: bool,
+    site: Layer,
+    own: Layer,
     origin: tuple[float, float],
-    radius: float,
-    chords: tuple[float, float],
-    after: tuple[float, np.uint64, np.uint64],
-    home_rows: int,
-    places: Rows,
-    counts: NDArray[np.int64],
-    work: tuple[Rows, Floats, Rows, Floats, Rows],
-    page_rows: Rows,
-    page_m: Floats,
-) -> tuple[int, int, int, int, int]:
-    """The commonest search in one call: what `collect`, `count_bits` and `nearest` do in turn.
+    reach: Reach,
+    last: Last,
+    totals: NDArray[np.int64],
+    work: Work,
+    page: Page,
+) -> tuple[int, int, int]:
+    """The commonest search in one call: how many answer, and the page after `last`.
 
-    `counts` leaves out who treats at home if any of the `home_rows` such clinics lies beyond the
-    radius. The first of the nearest go to `page_rows` and `page_m`, as many as fit. Returns how
-    many were found, how many of those treat at home, how many nearest there are (one more than
-    fit, when there are more), how many were measured, and how many are nearly antipodal.
+    Adds to `totals` the number of answers within the radius, then how many of them have each code
+    that the layers count. Writes rows, metres and whether they answer by care at home to `page`, as
+    many as fit. Returns how many there are for the page (one more than fit, when there are more),
+    how many candidates were measured, and how many of those are nearly antipodal (NaN metres): then
+    the caller measures them, and calls `order_page`.
     """
-    rows, chords2, near_rows, near_m, order = work
-    here = prepared(origin[0], origin[1])
-    centre = in_space(origin[0], origin[1])
-    found, at_home = collect(
-        columns, boxes, in_boxes, passes, chosen, scan, here, centre, radius, chords, rows, chords2
-    )
-    leave_out = AT_HOME_BIT if home_rows > at_home else np.uint8(0)
-    count_bits(bits, rows, found, passes, leave_out, places, counts)
-    size, measured, undecided = nearest(
-        columns,
-        ids,
-        here,
-        after,
-        len(page_rows) + 1,
-        rows,
-        chords2,
-        found,
-        near_rows,
-        near_m,
-        order,
-    )
-    for i in range(min(size, len(page_rows))):
-        page_rows[i] = near_rows[order[i]]
-        page_m[i] = near_m[order[i]]
-    return found, at_home, size, measured, undecided
+    spot = in_space(origin[0], origin[1]), prepared(origin[0], origin[1])
+    count_within(columns, site, spot, reach, totals)
+    count_within(columns, own, spot, reach, totals)
+    found = _candidates(columns, site, own, spot, reach, last[0], len(page[0]) + 1, work)
+    measured, undecided = _measure(columns, spot, work, found)
+    return order_page(ids, measured, last, reach[0], work, page), measured, undecided
 
 
 @compiled
-def add_beyond(
-    columns: tuple[Floats, Floats],
-    chosen: Rows,
-    here: tuple[float, float, float],
-    centre: tuple[float, float, float],
-    radius: float,
-    chords: tuple[float, float],
-    rows: Rows,
-    chords2: Floats,
-    found: int,
+def collect(
+    columns: Columns, site: Layer, own: Layer, origin: tuple[float, float], reach: Reach, work: Work
 ) -> int:
-    """Adds those of the `chosen` rows that lie beyond the radius behind the `found` ones, and
-    returns how many there are then."""
-    space, ready = columns
-    more = _chords_of(space, chosen, centre, np.inf, rows[found:], chords2[found:])
-    return _cut(ready, here, radius, chords[0], False, rows, chords2, found, found + more)
+    """Makes every answer a candidate, with its squared chord, and returns how many there are."""
+    spot = in_space(origin[0], origin[1]), prepared(origin[0], origin[1])
+    return _candidates(columns, site, own, spot, reach, -1.0, len(work[0]), work)
+
+
+@compiled
+def count_within(
+    columns: Columns, layer: Layer, spot: Spot, reach: Reach, totals: NDArray[np.int64]
+) -> None:
+    """Adds to `totals` the weights of all rows within reach, and of those with each code."""
+    rows, boxes, groups, marks, sums, per_box, per_group = layer
+    for group in range(len(groups)):
+        side = _side(groups, group, spot[0], reach)
+        if side == _WITHIN:
+            for k in range(len(totals)):
+                totals[k] += sums[group, k]
+        elif side == _ACROSS:
+            for box in range(group * per_group, min((group + 1) * per_group, len(boxes))):
+                side = _side(boxes, box, spot[0], reach)
+                if side == _WITHIN:
+                    _count(marks, box, _ALL, totals)
+                elif side == _ACROSS:
+                    first, end = box * per_box, min((box + 1) * per_box, len(rows))
+                    _count(marks, box, _rows_within(columns, rows, first, end, spot, reach), totals)
+
+
+@compiled
+def _side(boxes: Floats, box: int, here: tuple[float, float, float], reach: Reach) -> int:
+    """Whether a box lies beyond reach, across its edge, or within."""
+    if _nearest2(boxes, box, here) > reach[2]:
+        return _BEYOND
+    return _WITHIN if _most_distant2(boxes, box, here) <= reach[1] else _ACROSS
+
+
+@compiled
+def _rows_within(
+    columns: Columns, rows: Rows, first: int, end: int, spot: Spot, reach: Reach
+) -> np.uint32:
+    """A bit for each row of a box: whether it is within the radius.
+
+    No branch here depends on where a row is: half of the guesses of a processor would be wrong.
+    """
+    space, (x, y, z) = columns[0], spot[0]
+    _, inside2, outside2 = reach
+    within = undecided = np.uint32(0)
+    for i in range(first, end):
+        chord2 = _chord2(space, rows[i], x, y, z)
+        within |= np.uint32(chord2 <= inside2) << np.uint32(i - first)
+        undecided |= np.uint32(chord2 <= outside2) << np.uint32(i - first)
+    undecided ^= within
+    if undecided:
+        for i in range(first, end):
+            mark = np.uint32(1) << np.uint32(i - first)
+            if undecided & mark and _is_within(columns, rows[i], spot, reach):
+                within |= mark
+    return within
+
+
+@compiled
+def _is_within(columns: Columns, row: int, spot: Spot, reach: Reach) -> bool:
+    """Callers ask for no radius so large that a row near it is nearly antipodal."""
+    chord2 = _chord2(columns[0], row, spot[0][0], spot[0][1], spot[0][2])
+    if reach[1] < chord2 <= reach[2]:
+        return _metres(columns, row, chord2, spot) <= reach[0]
+    return chord2 <= reach[1]
+
+
+@compiled
+def _count(marks: Marks, box: int, within: np.uint32, totals: NDArray[np.int64]) -> None:
+    added, taken = marks[box, 0] & within, marks[box, 1] & within
+    totals[0] += _ones(added) - _ones(taken)
+    for k in range(1, len(totals)):
+        having = marks[box, 1 + k]
+        totals[k] += _ones(added & having) - _ones(taken & having)
+
+
+@compiled
+def _ones(word: np.uint32) -> int:
+    """How many bits are set, as processors without an instruction for it count them: sums of
+    neighbours, then of pairs, then of fours. LLVM knows the form, and uses the instruction."""
+    word -= (word >> np.uint32(1)) & np.uint32(0x55555555)
+    word = (word & np.uint32(0x33333333)) + ((word >> np.uint32(2)) & np.uint32(0x33333333))
+    word = (word + (word >> np.uint32(4))) & np.uint32(0x0F0F0F0F)
+    return int(np.uint32(word * np.uint32(0x01010101)) >> np.uint32(24))
+
+
+@compiled
+def _candidates(
+    columns: Columns,
+    site: Layer,
+    own: Layer,
+    spot: Spot,
+    reach: Reach,
+    after: float,
+    wanted: int,
+    work: Work,
+) -> int:
+    """Writes to `work` every answer that may be among the `wanted` nearest beyond the distance
+    `after`, with its squared chord, and returns how many there are."""
+    # after < 0 means from the start; a distance of exactly `after` is left to the order by id.
+    beyond = (-1.0, -1.0)
+    if after >= 0:
+        beyond = (_shortest_chord(after) ** 2, _longest_chord(after) ** 2)
+    found, farthest2 = _walk(columns, site, spot, reach, beyond, wanted, work, 0, reach[2])
+    if found < wanted:
+        farthest2 = np.inf
+    found, _ = _walk(columns, own, spot, reach, beyond, wanted, work, found, farthest2)
+    return found
 
 
 @compiled
 def _walk(
-    space: Floats,
-    boxes: tuple[Floats, Floats],
-    in_boxes: int,
-    passes: NDArray[np.uint8],
-    centre: tuple[float, float, float],
-    chord: float,
-    rows: Rows,
-    chords2: Floats,
-) -> int:
-    """A group, then a box, then a row is looked at only if it can be near enough."""
-    x, y, z = centre
-    small, large = boxes
-    limit = chord * chord
-    found = 0
-    for group in range(len(large)):
-        if _box_chord2(large[group], x, y, z) > limit:
+    columns: Columns,
+    layer: Layer,
+    spot: Spot,
+    reach: Reach,
+    beyond: tuple[float, float],
+    wanted: int,
+    work: Work,
+    found: int,
+    farthest2: float,
+) -> tuple[int, float]:
+    """Adds candidates up to the squared chord `farthest2` behind those `found`; returns how many
+    there are then, and how far the farthest may be now that so many are known.
+
+    The nearest box comes first, so that most others are then too far away.
+    """
+    _, boxes, groups, _, _, _, per_group = layer
+    many = _SPARE * wanted
+    start = _nearest_box(layer, spot[0], beyond[1])
+    if start >= 0:
+        found = _take(columns, layer, start, spot, reach, beyond[0], farthest2, work, found)
+        found, farthest2 = _thin(wanted, beyond[1], farthest2, work, found)
+    for group in range(len(groups)):
+        if _nearest2(groups, group, spot[0]) > farthest2:
             continue
-        for box in range(group * BOXES_PER_GROUP, min((group + 1) * BOXES_PER_GROUP, len(small))):
-            if _box_chord2(small[box], x, y, z) > limit:
+        for box in range(group * per_group, min((group + 1) * per_group, len(boxes))):
+            if box == start or _nearest2(boxes, box, spot[0]) > farthest2:
                 continue
-            last = min((box + 1) * ROWS_PER_BOX, in_boxes)
-            for row in range(box * ROWS_PER_BOX, last):
-                chord2 = _chord2(space, row, x, y, z)
-                if chord2 <= limit and passes[row]:
-                    rows[found], chords2[found] = row, chord2
-                    found += 1
-    for row in range(in_boxes, len(passes)):
+            found = _take(columns, layer, box, spot, reach, beyond[0], farthest2, work, found)
+            if found > many:
+                found, farthest2 = _thin(wanted, beyond[1], farthest2, work, found)
+                # Where many stand at one point none can be dropped: not tried again at every box.
+                many = max(many, 2 * found)
+    return _thin(wanted, beyond[1], farthest2, work, found)
+
+
+@compiled
+def _nearest_box(layer: Layer, here: tuple[float, float, float], surely2: float) -> int:
+    """The box nearest to a point, in the group nearest to it, that has something beyond the
+    squared chord `surely2`; -1 when there is none."""
+    _, boxes, groups, _, _, _, per_group = layer
+    group = _nearest_of(groups, 0, len(groups), here, surely2)
+    if group < 0:
+        return -1
+    last = min((group + 1) * per_group, len(boxes))
+    return _nearest_of(boxes, group * per_group, last, here, surely2)
+
+
+@compiled
+def _nearest_of(
+    boxes: Floats, first: int, last: int, here: tuple[float, float, float], surely2: float
+) -> int:
+    nearest, nearest2 = -1, np.inf
+    for box in range(first, last):
+        chord2 = _nearest2(boxes, box, here)
+        if chord2 < nearest2 and _most_distant2(boxes, box, here) > surely2:
+            nearest, nearest2 = box, chord2
+    return nearest
+
+
+@compiled
+def _take(
+    columns: Columns,
+    layer: Layer,
+    box: int,
+    spot: Spot,
+    reach: Reach,
+    nearest2: float,
+    farthest2: float,
+    work: Work,
+    found: int,
+) -> int:
+    """Makes candidates of the rows of a box that answer and are neither too near nor too far.
+
+    Each row is written behind the others, and stays there if it is one: no branch to be guessed.
+    """
+    rows, boxes, _, marks, _, per_box, _ = layer
+    out_rows, out_chords2, out_at_home, _, _ = work
+    space, (x, y, z) = columns[0], spot[0]
+    first, end = box * per_box, min((box + 1) * per_box, len(rows))
+    side = _side(boxes, box, spot[0], reach)
+    within = _ALL if side == _WITHIN else _NONE
+    if side == _ACROSS:
+        within = _rows_within(columns, rows, first, end, spot, reach)
+    added, also_at_home = marks[box, 0], marks[box, 1]
+    at_home = ~(added | also_at_home)
+    answering = (added & within) | (also_at_home & ~within) | at_home
+    for i in range(first, end):
+        row, shift = rows[i], np.uint32(i - first)
         chord2 = _chord2(space, row, x, y, z)
-        if chord2 <= limit and passes[row]:
-            rows[found], chords2[found] = row, chord2
-            found += 1
+        out_rows[found], out_chords2[found] = row, chord2
+        out_at_home[found] = at_home >> shift & np.uint32(1)
+        answers = answering >> shift & np.uint32(1)
+        found += int(answers) & int(nearest2 <= chord2) & int(chord2 <= farthest2)
     return found
+
+
+@compiled
+def _thin(
+    wanted: int, surely2: float, farthest2: float, work: Work, found: int
+) -> tuple[int, float]:
+    """Drops candidates that are not among the `wanted` nearest of those beyond `surely2`; returns
+    how many are left, and the largest squared chord that another one may have."""
+    rows, chords2, at_home, _, room = work
+    count = 0
+    for i in range(found):
+        room[count] = chords2[i]
+        count += int(chords2[i] > surely2)
+    if count < wanted:
+        return found, farthest2
+    farthest2 = min(farthest2, _chord2_of_longest(smallest(room, count, wanted)))
+    kept = 0
+    for i in range(found):
+        chord2 = chords2[i]
+        rows[kept], chords2[kept], at_home[kept] = rows[i], chord2, at_home[i]
+        kept += int(chord2 <= farthest2)
+    return kept, farthest2
+
+
+@compiled
+def _measure(columns: Columns, spot: Spot, work: Work, found: int) -> tuple[int, int]:
+    """Puts geodesics in the place of the candidates' squared chords. Returns how many there are,
+    and how many of them are nearly antipodal."""
+    rows, metres = work[0], work[1]
+    undecided = 0
+    for i in range(found):
+        metres[i] = _metres(columns, rows[i], metres[i], spot)
+        undecided += int(math.isnan(metres[i]))
+    return found, undecided
+
+
+@compiled
+def _metres(columns: Columns, row: int, chord2: float, spot: Spot) -> float:
+    """The geodesic to a row at this squared chord; NaN when it is nearly antipodal."""
+    space, ready = columns
+    if chord2 <= LONGEST_SHORT_M**2:
+        return short_geodesic(spot[0], space[row, 0], space[row, 1], space[row, 2], chord2)
+    return geodesic(spot[1], ready[row, 0], ready[row, 1], ready[row, 2])
 
 
 @compiled
@@ -188,138 +341,21 @@ def _chord2(space: Floats, row: int, x: float, y: float, z: float) -> float:
 
 
 @compiled
-def _chords_of(
-    space: Floats,
-    chosen: Rows,
-    centre: tuple[float, float, float],
-    chord: float,
-    rows: Rows,
-    chords2: Floats,
-) -> int:
-    """The rows of a list that are near enough. A clinic without a point never is."""
-    x, y, z = centre
-    limit = chord * chord
-    found = 0
-    for row in chosen:
-        chord2 = _chord2(space, row, x, y, z)
-        if chord2 <= limit:
-            rows[found], chords2[found] = row, chord2
-            found += 1
-    return found
+def _nearest2(boxes: Floats, box: int, here: tuple[float, float, float]) -> float:
+    """The square of the shortest chord from a point in space to a box."""
+    dx = max(boxes[box, 0] - here[0], 0.0, here[0] - boxes[box, 3])
+    dy = max(boxes[box, 1] - here[1], 0.0, here[1] - boxes[box, 4])
+    dz = max(boxes[box, 2] - here[2], 0.0, here[2] - boxes[box, 5])
+    return dx * dx + dy * dy + dz * dz
 
 
 @compiled
-def _cut(
-    ready: Floats,
-    here: tuple[float, float, float],
-    radius: float,
-    inside: float,
-    keep_within: bool,
-    rows: Rows,
-    chords2: Floats,
-    first: int,
-    last: int,
-) -> int:
-    """Keeps, in place from `first` on, the rows within the radius (or those beyond it).
-
-    Callers ask for no radius so large that a row near it is nearly antipodal.
-    """
-    inside2 = inside * inside
-    outside2 = _longest_chord(radius) ** 2
-    kept = first
-    for i in range(first, last):
-        row, chord2 = rows[i], chords2[i]
-        is_within = chord2 <= inside2
-        if not is_within and chord2 <= outside2:
-            is_within = geodesic(here, ready[row, 0], ready[row, 1], ready[row, 2]) <= radius
-        if is_within == keep_within:
-            rows[kept], chords2[kept] = row, chord2
-            kept += 1
-    return kept
-
-
-@compiled
-def nearest(
-    columns: tuple[Floats, Floats],
-    ids: Words,
-    here: tuple[float, float, float],
-    after: tuple[float, np.uint64, np.uint64],
-    limit: int,
-    rows: Rows,
-    chords2: Floats,
-    found: int,
-    near_rows: Rows,
-    near_m: Floats,
-    order: Rows,
-) -> tuple[int, int, int]:
-    """The `limit` nearest of the found rows after (distance, id): their places in `near_rows`
-    and `near_m` go to `order`, nearest first.
-
-    Returns how many there are, how many candidates were measured, and how many of those are
-    nearly antipodal (NaN in `near_m`): then the caller measures them and calls `page_of`.
-    """
-    count = _candidates(columns[1], here, after[0], limit, rows, chords2, found, near_rows, near_m)
-    undecided = 0
-    for i in range(count):
-        if math.isnan(near_m[i]):
-            undecided += 1
-    return page_of(near_m, near_rows, ids, count, after, limit, order), count, undecided
-
-
-@compiled
-def _candidates(
-    ready: Floats,
-    here: tuple[float, float, float],
-    after: float,
-    limit: int,
-    rows: Rows,
-    chords2: Floats,
-    found: int,
-    out_rows: Rows,
-    out_m: Floats,
-) -> int:
-    """Measures every row that may be among the `limit` nearest beyond the distance `after`.
-
-    The `limit`-th smallest chord that is surely beyond `after` bounds the geodesic of the last
-    row of the page; whatever could be nearer than that bound is a candidate.
-    """
-    # after < 0 means from the start; a distance of exactly `after` is left to the order by id.
-    surely2 = maybe2 = -1.0
-    if after >= 0:
-        surely2 = _longest_chord(after) ** 2
-        maybe2 = _shortest_chord(after) ** 2
-    heap = np.full(limit, np.inf)
-    for i in range(found):
-        chord2 = chords2[i]
-        if chord2 < heap[0] and chord2 > surely2:
-            _replace_largest(heap, chord2)
-    bound = _chord2_of_longest(heap[0])
-    count = 0
-    for i in range(found):
-        if chords2[i] <= bound and chords2[i] >= maybe2:
-            row = rows[i]
-            out_rows[count] = row
-            out_m[count] = geodesic(here, ready[row, 0], ready[row, 1], ready[row, 2])
-            count += 1
-    return count
-
-
-@compiled
-def _replace_largest(heap: Floats, value: float) -> None:
-    """Puts `value` in the place of the largest of a max-heap."""
-    size = len(heap)
-    at = 0
-    while True:
-        child = 2 * at + 1
-        if child >= size:
-            break
-        if child + 1 < size and heap[child + 1] > heap[child]:
-            child += 1
-        if heap[child] <= value:
-            break
-        heap[at] = heap[child]
-        at = child
-    heap[at] = value
+def _most_distant2(boxes: Floats, box: int, here: tuple[float, float, float]) -> float:
+    """The square of the longest chord from a point in space to a box."""
+    dx = max(here[0] - boxes[box, 0], boxes[box, 3] - here[0])
+    dy = max(here[1] - boxes[box, 1], boxes[box, 4] - here[1])
+    dz = max(here[2] - boxes[box, 2], boxes[box, 5] - here[2])
+    return dx * dx + dy * dy + dz * dz
 
 
 @compiled
@@ -344,54 +380,3 @@ def _chord2_of_longest(chord2: float) -> float:
         return np.inf
     farthest = 2 * TIGHTEST_RADIUS_M * math.asin(chord / (2 * TIGHTEST_RADIUS_M))
     return _longest_chord(farthest) ** 2
-
-
-@compiled
-def page_of(
-    distances: Floats,
-    rows: Rows,
-    ids: Words,
-    count: int,
-    after: tuple[float, np.uint64, np.uint64],
-    limit: int,
-    out: Rows,
-) -> int:
-    """Writes to `out` the places in `rows` of the `limit` nearest after (distance, id), in order.
-
-    Returns how many there are. Ties in distance are in the order of the ids.
-    """
-    size = 0
-    for i in range(count):
-        distance, high, low = distances[i], ids[rows[i], 0], ids[rows[i], 1]
-        if not _follows(distance, high, low, after[0], after[1], after[2]):
-            continue
-        at = size
-        while at > 0:
-            other = int(out[at - 1])
-            before = rows[other]
-            if _follows(distance, high, low, distances[other], ids[before, 0], ids[before, 1]):
-                break
-            if at < limit:
-                out[at] = other
-            at -= 1
-        if at < limit:
-            out[at] = i
-            size = min(size + 1, limit)
-    return size
-
-
-@compiled
-def _follows(
-    distance: float,
-    high: np.uint64,
-    low: np.uint64,
-    other_distance: float,
-    other_high: np.uint64,
-    other_low: np.uint64,
-) -> bool:
-    """Whether (distance, id) comes after the other (distance, id)."""
-    if distance != other_distance:
-        return distance > other_distance
-    if high != other_high:
-        return bool(high > other_high)
-    return bool(low > other_low)

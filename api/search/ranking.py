@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -15,19 +15,15 @@ from numpy.typing import NDArray
 
 from api.directory.catalogue import plain_words
 from api.search import kernel
-from api.search.bits import WORD
+from api.search.bits import WORD, count_bits
 from api.search.cursor import Position
-from api.search.geodesic import geodesic_between, in_space, prepared
-from api.search.geometry import (
-    longest_chord,
-    shortest_chord,
-)
+from api.search.geodesic import geodesic_between
+from api.search.geometry import longest_chord, shortest_chord
 from api.search.index import SearchIndex, name_key
 from api.search.matches import Matches
-from api.search.planner import Plan, choose_plan, first_reach_m
+from api.search.page_kernel import Last, Work, order_page
 
-FARTHEST_REACH_M = 19_000_000.0
-"""Beyond this a point may be nearly antipodal; everything is looked at then."""
+MOST_ON_A_PAGE: Final = 1023
 
 
 class Sort(StrEnum):
@@ -47,37 +43,30 @@ class Point(msgspec.Struct, frozen=True):
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """A page of the answers, in order.
 
-    `rows` and their geodesics `metres` (NaN without a point asked from) and `ranks` stand side by
-    side. All `total` answers are the rows `near` and, if `and_home`, the matches' `home_rows`;
-    with `near` None they are all the matches that have a point.
+    `rows`, their geodesics `metres` (NaN without a point asked from) and whether they answer by
+    care `at_home` stand side by side. `totals` has the number of all answers, then how many of
+    them have each of the bits asked for.
     """
 
     rows: NDArray[np.int32]
     metres: NDArray[np.float64]
-    ranks: Sequence[float | str]
-    total: int
+    at_home: NDArray[np.uint8]
+    last_rank: float | str
+    totals: NDArray[np.int64]
     more: bool
-    near: NDArray[np.int32] | None
-    and_home: bool
     last_tie: float = 0.0
     """What decided between the last row and others of its rank."""
-    counts: NDArray[np.int64] | None = None
-    """How many of `near` have each of the bits asked for; with `and_home`, of those of them that
-    do not treat at home."""
 
-
-class Reach(msgspec.Struct, frozen=True):
-    """How far to look: the geodesic radius in metres, and the chords that decide it."""
-
-    radius: float
-    chords: tuple[float, float]
+    @property
+    def total(self) -> int:
+        return int(self.totals[0])
 
 
 Ranked = tuple[float | str, float, int]
 """Rank, tie, row."""
-EVERYWHERE = Reach(math.inf, (math.inf, math.inf))
-FROM_THE_START = (-1.0, np.uint64(0), np.uint64(0))
-NO_ROWS: NDArray[np.int32] = np.empty(0, np.int32)
+EVERYWHERE: Final[kernel.Reach] = (math.inf, math.inf, math.inf)
+FROM_THE_START: Final[Last] = (-1.0, np.uint64(0), np.uint64(0))
+NO_PLACES: Final[NDArray[np.int32]] = np.empty(0, np.int32)
 
 
 class Ranking:
@@ -86,19 +75,18 @@ class Ranking:
     def __init__(self, index: SearchIndex) -> None:
         self._index = index
         self._version = -1
+        self._room = -1
 
     def _follow_index(self) -> None:
-        """Cuts the columns to their filled part, once a directory version."""
-        index, size = self._index, self._index.size
-        self._columns = (index.space[:size], index.prepared[:size])
-        self._boxes = (index.boxes, index.groups)
-        if self._version < 0 or size > len(self._rows):
-            room = len(index.alive)
-            self._rows, self._near_rows = np.empty((2, room), np.int32)
-            self._chords2, self._near_m = np.empty((2, room))
-            self._order = np.empty(1024, np.int32)
-            self._work = (
-                self._rows, self._chords2, self._near_rows, self._near_m, self._order
+        """Takes the columns as they are now, once a directory version."""
+        index = self._index
+        self._columns = (index.space, index.prepared)
+        if self._room != len(index.alive):
+            self._room = len(index.alive)
+            room = self._room + 1
+            self._work: Work = (
+                np.empty(room, np.int32), np.empty(room), np.empty(room, np.uint8),
+                np.empty(MOST_ON_A_PAGE + 1, np.int32), np.empty(room),
             )  # fmt: skip
         self._version = index.version
 
@@ -110,33 +98,29 @@ class Ranking:
         sort: Sort,
         after: Position | None,
         limit: int,
-        places: NDArray[np.int32] = NO_ROWS,
-        plan: Plan | None = None,
+        places: NDArray[np.int32] = NO_PLACES,
     ) -> Found:
         """The next `limit` answers after a position.
 
         With a point: the matches within the radius, and those beyond that give care at home where
-        the asker lives. `places` are bits to count where that costs least. `plan` is for tests; the
-        planner chooses otherwise.
+        the asker lives. `places` are the bits to count.
         """
         if self._version != self._index.version:
             self._follow_index()
+        if point is not None and sort is Sort.DISTANCE:
+            return self._nearest(matches, point, radius_m, after, limit, places)
         if point is None:
-            rows = np.flatnonzero(matches.passes).astype(np.int32)
-            return self._by_key(matches, rows, np.zeros(len(rows)), None, sort, after, limit)
-        if plan is None:
-            known = None if matches.rows is None else len(matches.rows)
-            plan = choose_plan(known, len(self._index), radius_m, limit)
-        if sort is not Sort.DISTANCE:
-            near, _ = self._collect(matches, point, _reach(radius_m), plan)
-            count = self._add_beyond(matches, point, radius_m, near)
-            rows, ties = self._rows[:count].copy(), self._chords2[:count].copy()
-            return self._by_key(matches, rows, ties, point, sort, after, limit)
-        if radius_m is None and plan is Plan.WALK_OUTWARD:
-            return self._walk_on(matches, point, after, limit)
-        return self._nearest_in(matches, point, radius_m, after, limit, places, plan)
+            rows = matches.everywhere()
+            ties = np.zeros(len(rows))
+        else:
+            site, own = matches.site.counting(NO_PLACES), matches.own.counting(NO_PLACES)
+            found = kernel.collect(
+                self._columns, site, own, (point.lat, point.lon), _reach(radius_m), self._work
+            )
+            rows, ties = self._work[0][:found].copy(), self._work[1][:found].copy()
+        return self._by_key(matches, rows, ties, point, radius_m, sort, after, limit, places)
 
-    def _nearest_in(
+    def _nearest(
         self,
         matches: Matches,
         point: Point,
@@ -144,114 +128,33 @@ class Ranking:
         after: Position | None,
         limit: int,
         places: NDArray[np.int32],
-        plan: Plan,
     ) -> Found:
-        index = self._index
-        reach = EVERYWHERE if radius_m is None else _reach(radius_m)
-        home = 0 if radius_m is None else len(matches.home_rows)
-        rows, metres = np.empty(limit, np.int32), np.empty(limit)
-        counts = np.zeros(len(places), np.int64)
-        near, near_home, size, _, undecided = kernel.near_page(
-            self._columns, self._boxes, index.ordered, index.ids, index.clinic_bits,
-            matches.passes, self._chosen(matches, plan), plan is Plan.SCAN_MATCHES,
-            (point.lat, point.lon), reach.radius, reach.chords, _last(after),
-            home, places, counts, self._work, rows, metres,
+        index, reach, last = self._index, _reach(radius_m), _last(after)
+        page = np.empty(limit, np.int32), np.empty(limit), np.empty(limit, np.uint8)
+        totals = matches.home_totals(places).copy()
+        size, measured, undecided = kernel.near_page(
+            self._columns, index.ids, matches.site.counting(places), matches.own.counting(places),
+            (point.lat, point.lon), reach, last, totals, self._work, page,
         )  # fmt: skip
-        found = None
         if undecided:
-            found = self._nearest(point, after, limit, near)
-        elif home > near_home and size <= limit:
-            # Whoever is beyond the radius comes after all within it: looked at only when needed.
-            found = self._nearest(
-                point, after, limit, self._add_beyond(matches, point, radius_m, near)
-            )
-        if found is not None:
-            rows, metres, size = found.rows, found.metres, len(found.rows) + found.more
+            self._measure_antipodes(point, measured)
+            size = order_page(index.ids, measured, last, reach[0], self._work, page)
         filled = min(size, limit)
+        rows, metres, at_home = page
         return Found(
             rows=rows[:filled],
             metres=metres[:filled],
-            ranks=(float(metres[filled - 1]),) if filled else (),
-            total=near + home - near_home if home else near,
+            at_home=at_home[:filled],
+            last_rank=float(metres[filled - 1]) if filled else 0.0,
+            totals=totals,
             more=size > limit,
-            near=self._rows[:near],
-            and_home=home > near_home,
-            counts=counts,
         )
 
-    def _walk_on(self, matches: Matches, point: Point, after: Position | None, limit: int) -> Found:
-        """Reaches farther and farther until the page is full of what is surely the nearest."""
-        radius_m = first_reach_m(matches.placed, limit + 1)
-        if after is not None:
-            radius_m += float(after.rank)
-        while radius_m < FARTHEST_REACH_M:
-            near, _ = self._collect(matches, point, _reach(radius_m), Plan.WALK_OUTWARD)
-            if near > limit:
-                found = self._nearest(point, after, limit, near)
-                if found.more:
-                    return msgspec.structs.replace(found, total=matches.placed)
-            radius_m *= 2.5
-        near, _ = self._collect(matches, point, EVERYWHERE, Plan.WALK_OUTWARD)
-        found = self._nearest(point, after, limit, near)
-        return msgspec.structs.replace(found, total=matches.placed)
-
-    def _collect(self, matches: Matches, point: Point, reach: Reach, plan: Plan) -> tuple[int, int]:
-        """Fills the working rows with all within reach: how many, and how many also at home."""
-        return kernel.collect(
-            self._columns, self._boxes, self._index.ordered, matches.passes,
-            self._chosen(matches, plan), plan is Plan.SCAN_MATCHES,
-            prepared(point.lat, point.lon), in_space(point.lat, point.lon),
-            reach.radius, reach.chords, self._rows, self._chords2,
-        )  # fmt: skip
-
-    def _chosen(self, matches: Matches, plan: Plan) -> NDArray[np.int32]:
-        """The rows to go through, when that is the plan."""
-        if plan is Plan.WALK_OUTWARD:
-            return NO_ROWS
-        if matches.rows is not None:
-            return matches.rows
-        return np.flatnonzero(matches.passes).astype(np.int32)
-
-    def _add_beyond(self, matches: Matches, point: Point, radius_m: float | None, near: int) -> int:
-        """Adds the at-home answers beyond the radius to the working rows; how many there are."""
-        if radius_m is None or not len(matches.home_rows):
-            return near
-        reach = _reach(radius_m)
-        return kernel.add_beyond(
-            self._columns, matches.home_rows,
-            prepared(point.lat, point.lon), in_space(point.lat, point.lon),
-            reach.radius, reach.chords, self._rows, self._chords2, near,
-        )  # fmt: skip
-
-    def _nearest(self, point: Point, after: Position | None, limit: int, count: int) -> Found:
-        last = _last(after)
-        size, near, undecided = kernel.nearest(
-            self._columns, self._index.ids, prepared(point.lat, point.lon), last, limit + 1,
-            self._rows, self._chords2, count, self._near_rows, self._near_m, self._order,
-        )  # fmt: skip
-        if undecided:
-            size = self._nearest_with_antipodes(point, last, limit + 1, near)
-        order = self._order[: min(size, limit)]
-        metres = self._near_m[order]
-        return Found(
-            rows=self._near_rows[order],
-            metres=metres,
-            ranks=metres.tolist(),
-            total=count,
-            more=size > limit,
-            near=None,
-            and_home=False,
-        )
-
-    def _nearest_with_antipodes(
-        self, point: Point, last: tuple[float, np.uint64, np.uint64], limit: int, near: int
-    ) -> int:
-        for at in np.flatnonzero(np.isnan(self._near_m[:near])).tolist():
-            lat, lon = self._index.points[self._near_rows[at]].tolist()
-            self._near_m[at] = distance_m(point, lat, lon)
-        return kernel.page_of(
-            self._near_m, self._near_rows, self._index.ids, near, last, limit, self._order
-        )
+    def _measure_antipodes(self, point: Point, measured: int) -> None:
+        rows, metres, _, _, _ = self._work
+        for at in np.flatnonzero(np.isnan(metres[:measured])).tolist():
+            lat, lon = self._index.points[rows[at]].tolist()
+            metres[at] = distance_m(point, lat, lon)
 
     def _by_key(
         self,
@@ -259,9 +162,11 @@ class Ranking:
         rows: NDArray[np.int32],
         ties: NDArray[np.float64],
         point: Point | None,
+        radius_m: float | None,
         sort: Sort,
         after: Position | None,
         limit: int,
+        places: NDArray[np.int32],
     ) -> Found:
         """`ties` decide between equal ranks: the chord to each row's clinic, squared, or 0."""
         if sort is Sort.NAME:
@@ -272,19 +177,21 @@ class Ranking:
             assert matches.scores is not None, "relevance is of a text"
             ranked = self._by_number(rows, -matches.scores[rows], ties, after, limit + 1)
         page = ranked[:limit]
+        on_page = np.array([row for _, _, row in page], np.int32)
         metres = np.full(len(page), np.nan)
         if point is not None:
             points = self._index.points
-            metres[:] = [distance_m(point, *points[row].tolist()) for _, _, row in page]
+            metres[:] = [distance_m(point, *points[row].tolist()) for row in on_page]
+        beyond = metres > (math.inf if radius_m is None else radius_m)
+        counts = count_bits(self._index.clinic_bits, rows, places)
         return Found(
-            rows=np.array([row for _, _, row in page], np.int32),
+            rows=on_page,
             metres=metres,
-            ranks=[rank for rank, _, _ in page],
+            at_home=(beyond | matches.only_at_home(on_page)).astype(np.uint8),
+            last_rank=page[-1][0] if page else 0.0,
             last_tie=page[-1][1] if page else 0.0,
-            total=len(rows),
+            totals=np.concatenate(([len(rows)], counts)),
             more=len(ranked) > limit,
-            near=rows,
-            and_home=False,
         )
 
     def _by_number(
@@ -355,7 +262,7 @@ def distance_m(point: Point, lat: float, lon: float) -> float:
     return found
 
 
-def _last(after: Position | None) -> tuple[float, np.uint64, np.uint64]:
+def _last(after: Position | None) -> Last:
     if after is None:
         return FROM_THE_START
     high, low = after.id.int >> WORD, after.id.int & (1 << WORD) - 1
@@ -363,10 +270,10 @@ def _last(after: Position | None) -> tuple[float, np.uint64, np.uint64]:
 
 
 @lru_cache(256)
-def _reach(radius_m: float | None) -> Reach:
+def _reach(radius_m: float | None) -> kernel.Reach:
     if radius_m is None:
         return EVERYWHERE
-    return Reach(radius_m, (shortest_chord(radius_m), longest_chord(radius_m)))
+    return radius_m, shortest_chord(radius_m) ** 2, longest_chord(radius_m) ** 2
 
 
 def _follows(

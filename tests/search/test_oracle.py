@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 
 from api.directory.schemas import ClinicProfile
 from api.search.cursor import Position
-from api.search.encoding import AT_HOME, match_of
 from api.search.filters import Filters
 from api.search.index import SearchIndex
+from api.search.layers import BOXES_A_GROUP, ROWS_A_BOX
 from api.search.matches import MatchCache
-from api.search.planner import Plan
 from api.search.ranking import Point, Ranking, Sort
 from tests.search import oracle
 from tests.search.profiles import encoded, shipped_catalogue
@@ -46,31 +45,30 @@ def pages(
     radius_m: float | None,
     sort: Sort,
     limit: int,
-    plan: Plan | None = None,
+    box_sizes: tuple[int, int] = (ROWS_A_BOX, BOXES_A_GROUP),
 ) -> list[tuple[int, float | None, bool]]:
     """All pages put together: (clinic number, distance, at home)."""
-    matches = MatchCache(index).find(wanted, state)
+    matches = MatchCache(index, box_sizes).find(wanted, state)
     ranking = Ranking(index)
     found: list[tuple[int, float | None, bool]] = []
     after: Position | None = None
     while True:
-        page = ranking.page(matches, point, radius_m, sort, after, limit, plan=plan)
-        for row, metres in zip(page.rows.tolist(), page.metres.tolist(), strict=True):
-            match = match_of(
-                metres, int(matches.passes[row]), inf if radius_m is None else radius_m
-            )
+        page = ranking.page(matches, point, radius_m, sort, after, limit)
+        for row, metres, at_home in zip(
+            page.rows.tolist(), page.metres.tolist(), page.at_home.tolist(), strict=True
+        ):
             distance = None if isnan(metres) else metres
-            found.append((index.id_of(row).int, distance, match == AT_HOME))
+            found.append((index.id_of(row).int, distance, bool(at_home)))
         assert len(page.rows) == limit or not page.more
         if not page.more:
             assert page.total == len(found)
             return found
-        after = Position(page.ranks[-1], index.id_of(int(page.rows[-1])), page.last_tie)
+        after = Position(page.last_rank, index.id_of(int(page.rows[-1])), page.last_tie)
 
 
 @THOROUGH
 @given(directories(), filters(), points, STATES, radii, st.integers(1, 12), st.data())
-def test_nearest_first_by_either_plan(
+def test_nearest_first_in_boxes_of_any_size(
     directory: list[ClinicProfile],
     wanted: Filters,
     origin: tuple[float, float],
@@ -86,8 +84,8 @@ def test_nearest_first_by_either_plan(
             assume(abs(oracle.distance(origin, clinic) - radius_m) > 0.002)
     index = loaded(directory, data.draw(st.integers(0, len(directory)), label="unordered"))
     answers = [
-        pages(index, wanted, Point(*origin), state, radius_m, Sort.DISTANCE, limit, plan)
-        for plan in (*Plan, None)
+        pages(index, wanted, Point(*origin), state, radius_m, Sort.DISTANCE, limit, sizes)
+        for sizes in ((1, 2), (2, 2), (ROWS_A_BOX, BOXES_A_GROUP))
     ]
     assert answers[0] == answers[1] == answers[2]
     assert {number for number, _, _ in answers[0]} == set(expected)
@@ -154,7 +152,7 @@ def test_what_stays_is_on_one_page_exactly_while_others_come_and_go(
         seen += [index.id_of(row).int for row in page.rows.tolist()]
         if not page.more:
             break
-        after = Position(page.ranks[-1], index.id_of(int(page.rows[-1])), page.last_tie)
+        after = Position(page.last_rank, index.id_of(int(page.rows[-1])), page.last_tie)
         seq += 1
         touched = data.draw(st.sampled_from([clinic.id.int for clinic in directory] + [200_000]))
         stable.discard(touched)
