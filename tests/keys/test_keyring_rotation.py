@@ -8,12 +8,16 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from api.commands.keyring import SETTLE_SECONDS
+from api.errors import InvalidParameter
 from api.keyring import CHECK_SECONDS, PINNED, Keyring, Purpose, UnknownKey
 from api.keyring_file import KeyringError, read_document
 from api.keyring_rotation import SETTLE, activate_key, prepare_key, reduce_key, remove_key
+from api.search.cursor import Position, read_cursor, write_cursor
 from tests.keys.clocks import HandClock
 
 ROTATED = [purpose for purpose in Purpose if purpose not in PINNED]
@@ -86,6 +90,30 @@ def test_a_prepared_key_is_known_and_not_used(path: Path, clock: HandClock) -> N
     activate_key(path, clock, new)
     assert Keyring.load(path, clock).active(Purpose.SEALING)[0] == new
     assert prepare_key(path, clock)[1]
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_key_that_is_used_at_once_is_not_yet_known_everywhere(
+    path: Path, clock: HandClock, waits: bool
+) -> None:
+    """Why a rotation waits between making a key known and making it the active one."""
+    last = Position("rank", UUID(int=7))
+    ahead, behind = Keyring.load(path, clock), Keyring.load(path, clock)
+    clock.pass_time(CHECK_SECONDS)
+    behind.active(Purpose.CURSOR)
+    key_id, _ = prepare_key(path, clock)
+    if waits:
+        clock.pass_time(SETTLE_SECONDS)
+        behind.active(Purpose.CURSOR)
+    activate_key(path, clock, key_id)
+    clock.pass_time(CHECK_SECONDS / 2)
+    ahead.look()
+    cursor = write_cursor(ahead, b"question", None, last)
+    if waits:
+        assert read_cursor(behind, b"question", None, cursor) == last
+    else:
+        with pytest.raises(InvalidParameter):
+            read_cursor(behind, b"question", None, cursor)
 
 
 def test_pinned_keys_stay_what_they_were(path: Path, clock: HandClock) -> None:
