@@ -95,21 +95,32 @@ async def _make(
     drafts = [service.drafted(body, catalogue, clock.now()) for body in example_clinics()]
     placed = [await service.place(places, draft) for draft in drafts]
     async with locked_step(pool, clock, ACTOR) as step:
-        keys = [await _key(step, maker, "Example referrer", "referrals:write")]
+        referrer = await _key(
+            step, maker, "Example referrer", "referrals:write", email="referrer@hospital.example"
+        )
+        keys = [referrer]
         for draft, point in zip(drafts, placed, strict=True):
             stored = await service.create(step, draft, point, author)
             short = draft.body.name.partition(" (")[0]
             clinic_id = stored.row.id
-            keys.append(await _key(step, maker, short, f"clinic:{clinic_id}", clinic_id))
+            keys.append(await _key(step, maker, short, f"clinic:{clinic_id}", clinic_id=clinic_id))
         made = Demonstration(keys=keys)
         _write(path, made)
     return made
 
 
 async def _key(
-    step: Step, maker: KeyMaker, name: str, scope: str, clinic_id: UUID | None = None
+    step: Step,
+    maker: KeyMaker,
+    name: str,
+    scope: str,
+    *,
+    email: str | None = None,
+    clinic_id: UUID | None = None,
 ) -> ExampleKey:
-    _, token = await maker.create(step.conn, name=name, scopes=[scope], created_by=ACTOR)
+    _, token = await maker.create(
+        step.conn, name=name, scopes=[scope], created_by=ACTOR, email=email
+    )
     return ExampleKey(name=name, key=token.text(), clinic_id=clinic_id)
 
 
