@@ -42,6 +42,9 @@ TAKES_NEW = 1
 TAKES_NEW_SURELY = 2
 
 
+_fading, _rounded = compiled(fading), compiled(rounded)
+_score_parts, _way_parts = compiled(score_parts), compiled(way_parts)
+
 ROUTE, SETTING, HOME, COVERAGE = range(4)
 PAYER, LANGUAGE = range(2)
 WORTH = np.array([EXACT, *ABOVE, BELOW])
@@ -312,11 +315,11 @@ def _rate(
         preferred = not asked.anyone_preferred or named[row] & PREFERRED != 0
         distance = 0
         if not math.isnan(metres[i]):
-            distance = fading(math.floor(metres[i] + 0.5), HALF_DISTANCE_M)
+            distance = _fading(math.floor(metres[i] + 0.5), HALF_DISTANCE_M)
         wait = UNKNOWN if waits[row] == np.inf else int(waits[row])
         answering = HALF
         if ability["answer_minutes"] >= 0:
-            answering = fading(int(ability["answer_minutes"]), HALF_ANSWER_MINUTES)
+            answering = _fading(int(ability["answer_minutes"]), HALF_ANSWER_MINUTES)
         days = UNKNOWN
         if not math.isnan(verified[row]):
             days = max(0, (asked.now - math.floor(verified[row])) // SECONDS_A_DAY)
@@ -326,17 +329,17 @@ def _rate(
             assessed = ONE * ones // asked.confirmed
         speaks = not asked.any_language or _has(bits, row, masks, LANGUAGE)
         # All that does not depend on the way, then the better of the ways.
-        same = score_parts(
+        same = _score_parts(
             ONE * preferred,
-            fading(wait, HALF_WAIT_DAYS),
+            _fading(wait, HALF_WAIT_DAYS),
             ONE * (ability["accepting"] == TAKES_NEW_SURELY),
             answering,
             int(ability["acceptance"]) if ability["acceptance"] >= 0 else HALF,
-            fading(days, HALF_FRESHNESS_DAYS),
+            _fading(days, HALF_FRESHNESS_DAYS),
             assessed,
             ONE * speaks,
         )
-        score = same + way_parts(HALF if ways[i, 1] else distance, ways[i, 0])
+        score = same + _way_parts(HALF if ways[i, 1] else distance, ways[i, 0])
         if ways[i, 2]:
-            score = max(score, same + way_parts(HALF, ways[i, 2]))
-        scores[i] = rounded(score)
+            score = max(score, same + _way_parts(HALF, ways[i, 2]))
+        scores[i] = _rounded(score)

@@ -211,7 +211,11 @@ def _with_antipodes(
     for at in np.flatnonzero(unknown).tolist():
         row = int(rows.passed[at])
         metres[at] = away = away_m(index, need.near, row)
-        [ranked] = match(need, [_candidate(index, row, away, _Weeks(now))], now).ranked
+        # Whether it has room this week is not known yet, and is no part of the score.
+        candidate = msgspec.structs.replace(
+            _candidate(index, row, away, _Weeks(now)), weekly_capacity=None
+        )
+        [ranked] = match(need, [candidate], now).ranked
         scores[at] = round(ranked.score * ONE)
     return metres, scores
 

@@ -5,7 +5,7 @@ They are published in docs/matching.md, which tests compare with this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -44,113 +44,125 @@ class Reason(StrEnum):
     TRIED = "tried"
 
 
-def reasons_against(need: Need, candidate: Candidate) -> tuple[Reason, ...]:
-    """Every reason why the clinic cannot take the referral, in the order of `Reason`."""
-    found = {*_of_offerings(need, candidate), *_of_patient(need, candidate)}
-    found.update(_of_clinic(need, candidate))
-    return tuple(reason for reason in Reason if reason in found) if found else ()
+class Rules:
+    """A need made ready to be held against many candidates."""
+
+    def __init__(self, need: Need) -> None:
+        self.need = need
+        self.worth = [_worth(asked) for asked in need.conditions]
+        """For each condition, how near each other one is to it, if it is near at all."""
+        self.confirmed = need.flags - ASSESSED_ONLY
+        self._must_assess = need.flags & ASSESSED_ONLY
+        self._longest_wait = LONGEST_WAIT_DAYS[need.urgency]
+        self._spoken = None if need.language is None else primary(need.language)
+
+    def reasons(self, candidate: Candidate) -> tuple[Reason, ...]:
+        """Every reason why the clinic cannot take the referral, in the order of `Reason`."""
+        need, clinic = self.need, candidate.clinic_id
+        found = self._of_offerings(candidate)
+        if need.age is not None and not _takes_age(candidate, need.age):
+            found.append(Reason.AGE)
+        if need.payer is not None and need.payer not in candidate.payers:
+            found.append(Reason.PAYER)
+        if self._spoken != SPOKEN_ANYWAY and not self.speaks(candidate):
+            found.append(Reason.LANGUAGE)
+        if candidate.accepting not in (Accepting.YES, Accepting.UNKNOWN):
+            found.append(Reason.ACCEPTING)
+        if self._waits_too_long(candidate.wait_days):
+            found.append(Reason.WAIT)
+        if not self._must_assess.issubset(candidate.assesses):
+            found.append(Reason.ASSESSMENT)
+        if candidate.weekly_capacity is not None and candidate.taken >= candidate.weekly_capacity:
+            found.append(Reason.CAPACITY)
+        if clinic in need.excluded:
+            found.append(Reason.EXCLUDED)
+        if clinic in need.tried:
+            found.append(Reason.TRIED)
+        return tuple(found)
+
+    def _of_offerings(self, candidate: Candidate) -> list[Reason]:
+        """One offering has to have condition, route and setting together, and to reach the
+        patient; for each condition that may be another one."""
+        need, offerings = self.need, candidate.offerings
+        as_asked = [each for each in offerings if self.as_asked(each)]
+        fitting = [[each for each in as_asked if treats(worth, each)] for worth in self.worth]
+        if all(fitting):
+            return self._out_of_reach(candidate, fitting)
+        found: list[Reason] = []
+        if not all(any(treats(worth, each) for each in offerings) for worth in self.worth):
+            unstated = any(not each.conditions for each in offerings)
+            found.append(Reason.CONDITION_NOT_STATED if unstated else Reason.CONDITION)
+        if need.routes and not any(each.route in need.routes for each in offerings):
+            found.append(Reason.ROUTE)
+        if need.settings and not any(each.setting in need.settings for each in offerings):
+            found.append(Reason.SETTING)
+        if not found:
+            found.append(Reason.COMBINATION)
+        in_setting = [
+            each for each in offerings if not need.settings or each.setting in need.settings
+        ]
+        return found + self._out_of_reach(candidate, [in_setting])
+
+    def _out_of_reach(
+        self, candidate: Candidate, groups: Sequence[Sequence[Offered]]
+    ) -> list[Reason]:
+        """Nothing when one offering of each group reaches the patient."""
+        far = uncovered = False
+        for offerings in groups:
+            if not any(self.reaches(candidate, each) for each in offerings):
+                far |= any(each.setting is Setting.CLINIC for each in offerings)
+                uncovered |= any(each.setting is Setting.AT_HOME for each in offerings)
+        return [Reason.DISTANCE] * far + [Reason.COVERAGE] * uncovered
+
+    def _waits_too_long(self, wait_days: int | None) -> bool:
+        if self._longest_wait is None or wait_days is None:
+            return False
+        return wait_days > self._longest_wait
+
+    def as_asked(self, offering: Offered) -> bool:
+        """Whether it comes by a route and in a setting that are asked for."""
+        need = self.need
+        return (not need.routes or offering.route in need.routes) and (
+            not need.settings or offering.setting in need.settings
+        )
+
+    def reaches(self, candidate: Candidate, offering: Offered) -> bool:
+        """A site within the patient's limit, or care at home where the patient is."""
+        need = self.need
+        if offering.setting is Setting.AT_HOME:
+            return need.state is not None and need.state in offering.coverage
+        if need.max_distance_m is None:
+            return True
+        return candidate.distance_m is not None and candidate.distance_m <= need.max_distance_m
+
+    def speaks(self, candidate: Candidate) -> bool:
+        """Whether it states the patient's language, if one is asked for."""
+        if self._spoken is None:
+            return True
+        return any(primary(each) == self._spoken for each in candidate.languages)
 
 
-def _of_offerings(need: Need, candidate: Candidate) -> Iterable[Reason]:
-    """One offering has to have condition, route and setting together, and to reach the patient;
-    for each condition that may be another one."""
-    offerings = candidate.offerings
-    treating = [[o for o in offerings if treats(asked, o)[0]] for asked in need.conditions]
-    fitting = [[o for o in some if as_asked(need, o)] for some in treating]
-    if all(fitting):
-        for some in fitting:
-            yield from _out_of_reach(need, candidate, some)
-        return
-    apart = False
-    if not all(treating):
-        apart = True
-        unstated = any(not o.conditions for o in offerings)
-        yield Reason.CONDITION_NOT_STATED if unstated else Reason.CONDITION
-    if need.routes and not any(o.route in need.routes for o in offerings):
-        apart = True
-        yield Reason.ROUTE
-    if need.settings and not any(o.setting in need.settings for o in offerings):
-        apart = True
-        yield Reason.SETTING
-    if not apart:
-        yield Reason.COMBINATION
-    in_settings = [o for o in offerings if not need.settings or o.setting in need.settings]
-    yield from _out_of_reach(need, candidate, in_settings)
+def treats(worth: Mapping[str, int], offering: Offered) -> int:
+    """How near the nearest of the offering's conditions is; 0 when it treats another one."""
+    nearest = 0
+    for code in offering.conditions:
+        near = worth.get(code, 0)
+        if near > nearest:
+            nearest = near
+    return nearest
 
 
-def _out_of_reach(
-    need: Need, candidate: Candidate, offerings: Sequence[Offered]
-) -> Iterable[Reason]:
-    """Nothing when one of them reaches the patient."""
-    if any(reaches(need, candidate, each) for each in offerings):
-        return
-    for each in offerings:
-        yield Reason.COVERAGE if each.setting is Setting.AT_HOME else Reason.DISTANCE
+def _takes_age(candidate: Candidate, age: int) -> bool:
+    low, high = candidate.age_min, candidate.age_max
+    return (low is None or low <= age) and (high is None or age <= high)
 
 
-def _of_patient(need: Need, candidate: Candidate) -> Iterable[Reason]:
-    if need.age is not None and not (
-        (candidate.age_min is None or candidate.age_min <= need.age)
-        and (candidate.age_max is None or need.age <= candidate.age_max)
-    ):
-        yield Reason.AGE
-    if need.payer is not None and need.payer not in candidate.payers:
-        yield Reason.PAYER
-    if need.language is not None and not _understood(need.language, candidate):
-        yield Reason.LANGUAGE
-    if not (need.flags & ASSESSED_ONLY).issubset(candidate.assesses):
-        yield Reason.ASSESSMENT
-
-
-def _of_clinic(need: Need, candidate: Candidate) -> Iterable[Reason]:
-    if candidate.accepting not in (Accepting.YES, Accepting.UNKNOWN):
-        yield Reason.ACCEPTING
-    longest = LONGEST_WAIT_DAYS[need.urgency]
-    if longest is not None and candidate.wait_days is not None and candidate.wait_days > longest:
-        yield Reason.WAIT
-    if candidate.weekly_capacity is not None and candidate.taken >= candidate.weekly_capacity:
-        yield Reason.CAPACITY
-    if candidate.clinic_id in need.excluded:
-        yield Reason.EXCLUDED
-    if candidate.clinic_id in need.tried:
-        yield Reason.TRIED
-
-
-def treats(asked: AskedCondition, offering: Offered) -> tuple[int, str]:
-    """How near the offering's nearest condition is, and that condition."""
-    return max(((specificity(asked, code), code) for code in offering.conditions), default=(0, ""))
-
-
-def as_asked(need: Need, offering: Offered) -> bool:
-    return (not need.routes or offering.route in need.routes) and (
-        not need.settings or offering.setting in need.settings
-    )
-
-
-def reaches(need: Need, candidate: Candidate, offering: Offered) -> bool:
-    """A site within the patient's limit, or care at home where the patient is."""
-    if offering.setting is Setting.AT_HOME:
-        return need.state is not None and need.state in offering.coverage
-    if need.max_distance_m is None:
-        return True
-    return candidate.distance_m is not None and candidate.distance_m <= need.max_distance_m
-
-
-def speaks(language: str, candidate: Candidate) -> bool:
-    return any(primary(each) == primary(language) for each in candidate.languages)
-
-
-def _understood(language: str, candidate: Candidate) -> bool:
-    return primary(language) == SPOKEN_ANYWAY or speaks(language, candidate)
-
-
-def specificity(asked: AskedCondition, stated: str) -> int:
-    """How near a stated condition is to the one asked for; 0 when it is another one."""
-    if stated == asked.code:
-        return EXACT
-    if stated in asked.above:
-        return ABOVE[min(asked.above.index(stated), len(ABOVE) - 1)]
-    return BELOW if stated in asked.below else 0
+def _worth(asked: AskedCondition) -> Mapping[str, int]:
+    worth = dict.fromkeys(asked.below, BELOW)
+    for step, code in enumerate(asked.above):
+        worth[code] = ABOVE[min(step, len(ABOVE) - 1)]
+    worth[asked.code] = EXACT
+    return worth
 
 
 def primary(language: str) -> str:

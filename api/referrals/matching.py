@@ -9,21 +9,13 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import mul
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
-from api.referrals.eligibility import (
-    ASSESSED_ONLY,
-    LONGEST_WAIT_DAYS,
-    Reason,
-    as_asked,
-    reaches,
-    reasons_against,
-    speaks,
-    treats,
-)
+from api.referrals.eligibility import LONGEST_WAIT_DAYS, Reason, Rules, treats
 from api.referrals.needs import Answering, AskedCondition, Candidate, Need, Offered
 from api.referrals.scoring import (
     HALF,
@@ -42,6 +34,8 @@ from api.referrals.scoring import (
 from db.states import Accepting, Drug, Route, Setting
 
 SECONDS_A_DAY: Final = 86_400
+Factors = tuple[int, ...]
+"""0 to ONE each, in the order of `WEIGHTS`."""
 
 
 class Kind(StrEnum):
@@ -130,14 +124,15 @@ class Matches(msgspec.Struct, frozen=True, kw_only=True):
 
 def match(need: Need, candidates: Sequence[Candidate], now: datetime) -> Matches:
     """Ranks the candidates, in whatever order they come. `now` is aware."""
+    rules = Rules(need)
     ranked: list[tuple[Ranked, Candidate]] = []
     excluded: list[tuple[Excluded, Candidate]] = []
     for candidate in candidates:
-        reasons = reasons_against(need, candidate)
+        reasons = rules.reasons(candidate)
         if reasons:
             excluded.append((_excluded(candidate, reasons), candidate))
         else:
-            ranked.append((_ranked(need, candidate, now), candidate))
+            ranked.append((_ranked(rules, candidate, now), candidate))
     ranked.sort(key=lambda pair: (-pair[0].score, *_nearest_first(pair[1])))
     excluded.sort(key=lambda pair: _nearest_first(pair[1]))
     return Matches(
@@ -192,22 +187,19 @@ def whole_metres(distance_m: float) -> int:
 # The score
 
 
-def _ranked(need: Need, candidate: Candidate, now: datetime) -> Ranked:
+def _ranked(rules: Rules, candidate: Candidate, now: datetime) -> Ranked:
     """Of the ways in which the clinic could treat the patient, the one with the higher score; care
     at the site when they are equal."""
-    best: tuple[int, dict[Factor, int], Kind, tuple[Chosen, ...]] | None = None
-    of_clinic = _clinic_factors(need, candidate, now)
+    best: tuple[int, Factors, Kind, tuple[Chosen, ...]] | None = None
     for home_only in (False, True):
-        chosen = _choose(need, candidate, home_only)
+        chosen = _choose(rules, candidate, home_only)
         if chosen is None:
             continue
         nearness, offerings = chosen
         at_home = all(each.setting is Setting.AT_HOME for each in offerings)
-        factors = of_clinic | {
-            Factor.SPECIFICITY: nearness,
-            Factor.DISTANCE: HALF if at_home else _distance_factor(candidate),
-        }
-        score = rounded(sum(WEIGHTS[factor] * value for factor, value in factors.items()))
+        distance = HALF if at_home else _distance_factor(candidate)
+        factors = _factors(rules, candidate, now, distance, nearness)
+        score = rounded(sum(map(mul, factors, WEIGHTS.values())))
         if best is None or score > best[0]:
             best = (score, factors, Kind.AT_HOME if at_home else Kind.NEARBY, offerings)
     assert best is not None, "a clinic without a way to treat the patient is excluded"
@@ -215,7 +207,7 @@ def _ranked(need: Need, candidate: Candidate, now: datetime) -> Ranked:
         clinic_id=candidate.clinic_id,
         name=candidate.name,
         score=best[0] / ONE,
-        factors={factor: best[1][factor] / ONE for factor in Factor},
+        factors={factor: value / ONE for factor, value in zip(WEIGHTS, best[1], strict=True)},
         kind=best[2],
         distance_m=candidate.distance_m,
         offerings=best[3],
@@ -223,33 +215,38 @@ def _ranked(need: Need, candidate: Candidate, now: datetime) -> Ranked:
 
 
 def _choose(
-    need: Need, candidate: Candidate, home_only: bool
+    rules: Rules, candidate: Candidate, home_only: bool
 ) -> tuple[int, tuple[Chosen, ...]] | None:
     """For each condition the offering that names it most nearly, at the site before at home, then
-    the first; and the mean of how near they are, rounded down."""
+    the first; and the mean of how near they are, rounded down. None when there is no such way."""
+    usable = [
+        (position, offering)
+        for position, offering in enumerate(candidate.offerings)
+        if rules.as_asked(offering) and rules.reaches(candidate, offering)
+    ]
+    if home_only:
+        usable = [each for each in usable if each[1].setting is Setting.AT_HOME]
     chosen: list[Chosen] = []
-    nearness = 0
-    for asked in need.conditions:
-        best: tuple[tuple[int, bool, int], Chosen] | None = None
-        for position, offering in enumerate(candidate.offerings):
-            at_home = offering.setting is Setting.AT_HOME
-            near, stated = treats(asked, offering)
-            if not near or (home_only and not at_home) or not as_asked(need, offering):
-                continue
-            rank = (near, not at_home, -position)
-            if (best is None or rank > best[0]) and reaches(need, candidate, offering):
-                best = (rank, _chosen(asked, stated, position, offering))
-        if best is None:
+    total = 0
+    for asked, worth in zip(rules.need.conditions, rules.worth, strict=True):
+        ranks = [
+            (treats(worth, offering), offering.setting is Setting.CLINIC, -position)
+            for position, offering in usable
+        ]
+        nearest, _, place = max(ranks, default=(0, False, 0))
+        if not nearest:
             return None
-        nearness += best[0][0]
-        chosen.append(best[1])
-    return nearness // len(chosen), tuple(chosen)
+        total += nearest
+        chosen.append(_chosen(asked, worth, -place, candidate.offerings[-place]))
+    return total // len(chosen), tuple(chosen)
 
 
-def _chosen(asked: AskedCondition, stated: str, position: int, offering: Offered) -> Chosen:
+def _chosen(
+    asked: AskedCondition, worth: Mapping[str, int], position: int, offering: Offered
+) -> Chosen:
     return Chosen(
         condition=asked.code,
-        treats=stated,
+        treats=max(offering.conditions, key=lambda code: (worth.get(code, 0), code)),
         position=position,
         drug=offering.drug,
         route=offering.route,
@@ -263,25 +260,26 @@ def _distance_factor(candidate: Candidate) -> int:
     return fading(whole_metres(candidate.distance_m), HALF_DISTANCE_M)
 
 
-def _clinic_factors(need: Need, candidate: Candidate, now: datetime) -> dict[Factor, int]:
-    """The factors that are the same whichever way it treats. What is not asked for is met."""
+def _factors(
+    rules: Rules, candidate: Candidate, now: datetime, distance: int, nearness: int
+) -> Factors:
+    """In the order of `WEIGHTS`. What is not asked for is met."""
+    need, confirmed = rules.need, rules.confirmed
     answering = candidate.answering or _NOT_MEASURED
-    confirmed = need.flags - ASSESSED_ONLY
+    assessed = len(confirmed.intersection(candidate.assesses)) if confirmed else 1
     wait = UNKNOWN if candidate.wait_days is None else candidate.wait_days
-    return {
-        Factor.PREFERRED: _met(not need.preferred or candidate.clinic_id in need.preferred),
-        Factor.WAIT: fading(wait, HALF_WAIT_DAYS),
-        Factor.ACCEPTING: _met(candidate.accepting is Accepting.YES),
-        Factor.ANSWERING: answering_of(answering.median_hours),
-        Factor.ACCEPTANCE: acceptance_of(answering.acceptance),
-        Factor.FRESHNESS: fading(_days_since(candidate.verified_at, now), HALF_FRESHNESS_DAYS),
-        Factor.ASSESSMENT: (
-            ONE * len(confirmed.intersection(candidate.assesses)) // len(confirmed)
-            if confirmed
-            else ONE
-        ),
-        Factor.LANGUAGE: _met(need.language is None or speaks(need.language, candidate)),
-    }
+    return (
+        _met(not need.preferred or candidate.clinic_id in need.preferred),
+        distance,
+        fading(wait, HALF_WAIT_DAYS),
+        nearness,
+        _met(candidate.accepting is Accepting.YES),
+        answering_of(answering.median_hours),
+        acceptance_of(answering.acceptance),
+        fading(_days_since(candidate.verified_at, now), HALF_FRESHNESS_DAYS),
+        ONE * assessed // (len(confirmed) or 1),
+        _met(rules.speaks(candidate)),
+    )
 
 
 _NOT_MEASURED: Final = Answering()

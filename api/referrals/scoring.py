@@ -1,7 +1,7 @@
 """How well a clinic suits a referral: the factors, their published weights, and the formulas.
 
-All in whole numbers, so that the same input gives the same score on every machine. The functions
-are compiled because the walk over the index scores with them, too. Pure.
+All in whole numbers, so that the same input gives the same score on every machine. The walk over
+the index scores with the same functions, compiled. Pure.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
-
-from api.search.compiled import compiled
 
 ONE: Final = 10_000
 """The best value of a factor, and of a score."""
@@ -72,7 +70,6 @@ _ASSESSMENT: Final = WEIGHTS[Factor.ASSESSMENT]
 _LANGUAGE: Final = WEIGHTS[Factor.LANGUAGE]
 
 
-@compiled
 def fading(amount: int, half: int) -> int:
     """1 at nothing, one half at `half`, towards 0 beyond: half / (half + amount), rounded down.
     An unknown amount (below 0) has 0, so that nobody gains by leaving it unsaid."""
@@ -81,13 +78,11 @@ def fading(amount: int, half: int) -> int:
     return ONE * half // (half + amount)
 
 
-@compiled
 def way_parts(distance: int, specificity: int) -> int:
     """What the way of treating adds to the score, in millionths. Factors are 0 to ONE."""
     return _DISTANCE * distance + _SPECIFICITY * specificity
 
 
-@compiled
 def score_parts(
     preferred: int,
     wait: int,
@@ -111,7 +106,6 @@ def score_parts(
     )
 
 
-@compiled
 def rounded(millionths: int) -> int:
     """The score in ten-thousandths, halves up."""
     return (millionths + 50) // 100
