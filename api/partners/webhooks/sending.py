@@ -125,7 +125,9 @@ class Sender:
             # This process stood still for so long that another may be sending the message.
             return
         answer = await self._attempt(row)
-        log = _log.bind(delivery=str(row.id), webhook=str(row.subscription_id), attempt=row.attempts)
+        log = _log.bind(
+            delivery=str(row.id), webhook=str(row.subscription_id), attempt=row.attempts
+        )
         if answer.fault is not None:
             log.info("webhook not delivered", fault=str(answer.fault), status=answer.status)
         try:

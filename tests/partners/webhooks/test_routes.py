@@ -33,7 +33,10 @@ def places() -> Places:
 
 @pytest.fixture
 def house(dsn: str, tmp_path: Path, places: Places) -> House:
-    settings = Settings(database_url=dsn, keyring=tmp_path / "keyring.json", pool_size=3)
+    # The messages are sent by the test, not by the workers of the service.
+    settings = Settings(
+        database_url=dsn, keyring=tmp_path / "keyring.json", pool_size=3, jobs=False
+    )
     return House(settings, places, HandClock())
 
 
