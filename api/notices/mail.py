@@ -14,6 +14,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from enum import StrEnum
 from pathlib import Path
+from tempfile import mkstemp
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
@@ -143,14 +144,17 @@ class FolderMailer:
 
     def _write(self, name: str, content: bytes) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Two processes with the same notice each write a file of their own first.
-        draft = self._folder / f".{name}.{os.getpid()}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._folder / name)
+        # Of a name of its own (and for nobody else to read): two may be writing the same mail.
+        descriptor, draft = mkstemp(prefix=".", suffix=".draft", dir=self._folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(draft).replace(self._folder / name)
+        except OSError:
+            Path(draft).unlink(missing_ok=True)
+            raise
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)

@@ -19,6 +19,8 @@ from db.queue import DELIVER, NOTIFY, WAKE, Entrypoint
 
 AT_ONCE: Final = 4
 """Referrals that one process works on side by side."""
+PRESSED_SECONDS: Final = 10.0
+"""For so long deadlines may hold up the notices."""
 _CONFLICTS: Final = 3
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 300.0
@@ -38,6 +40,7 @@ class Striker:
         self._monotonic = clock.monotonic
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._failed: dict[UUID, tuple[float, float]] = {}
+        self._pressed_since: float | None = None
         self.struck = 0
         self.failures = 0
 
@@ -76,6 +79,19 @@ class Striker:
         }
         return [each for each, (until, _) in self._failed.items() if until > now]
 
+    def press(self, pressed: bool) -> None:
+        """Whether more is due than can be taken at once."""
+        if not pressed:
+            self._pressed_since = None
+        elif self._pressed_since is None:
+            self._pressed_since = self._monotonic()
+
+    def is_pressed(self) -> bool:
+        """Whether what can wait for some seconds should: a deadline is acted on before the mails
+        about others are sent. Not for ever: those must go out, too."""
+        since = self._pressed_since
+        return since is not None and self._monotonic() - since < PRESSED_SECONDS
+
     def put_off(self, referrals: Iterable[UUID]) -> None:
         """They were worked on and are due as before."""
         for each in referrals:
@@ -99,7 +115,8 @@ def handlers(
             await striker.strike(referral_id)
 
     async def notify(referral_id: UUID | None) -> None:
-        await notices.send_due(referral_id)
+        if not striker.is_pressed():
+            await notices.send_due(referral_id)
 
     async def deliver(_: UUID | None) -> None:
         await webhooks.send_due()

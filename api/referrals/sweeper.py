@@ -104,6 +104,7 @@ class Sweeper:
         waiting = self._striker.waiting()
         async with self._database.transaction() as conn:
             claimed = await claim_due_referrals(conn, waiting, limit=CLAIMED, among=_AMONG)
+            self._striker.press(len(claimed) == CLAIMED)
             if not claimed:
                 return False
             outcomes = await asyncio.gather(
@@ -117,7 +118,7 @@ class Sweeper:
         return len(claimed) == CLAIMED
 
     async def notices(self) -> bool:
-        return await self._notices.send_due() > 0
+        return not self._striker.is_pressed() and await self._notices.send_due() > 0
 
     async def webhooks(self) -> bool:
         return await self._webhooks.send_due() > 0
