@@ -29,7 +29,7 @@ from api.referrals.scoring import (
     way_parts,
 )
 from api.search.compiled import compiled
-from api.search.geodesic import geodesic
+from api.search.geodesic import LONGEST_SHORT_M, geodesic, short_geodesic
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int32]
@@ -141,6 +141,63 @@ def join(rows: Rows, found: int, more: Rows, marks: NDArray[np.uint8]) -> int:
 
 
 @compiled
+def walk(
+    space: Floats,
+    neighbours: tuple[Rows, Floats, Floats],
+    per_box: int,
+    per_group: int,
+    centre: tuple[float, float, float],
+    maybe2: float,
+    out: Rows,
+) -> int:
+    """Fills `out` with the rows up to that squared chord. A group, then a box, then a row is looked
+    at only if it can be near enough."""
+    rows, boxes, groups = neighbours
+    x, y, z = centre
+    found = 0
+    for group in range(len(groups)):
+        if _nearest2(groups, group, x, y, z) > maybe2:
+            continue
+        for box in range(group * per_group, min((group + 1) * per_group, len(boxes))):
+            if _nearest2(boxes, box, x, y, z) > maybe2:
+                continue
+            for i in range(box * per_box, min((box + 1) * per_box, len(rows))):
+                # Written in any case, and kept if it is near: no branch to be guessed.
+                out[found] = rows[i]
+                found += int(_chord2(space, rows[i], x, y, z) <= maybe2)
+    return found
+
+
+@compiled
+def _nearest2(boxes: Floats, box: int, x: float, y: float, z: float) -> float:
+    """The square of the shortest chord from a point in space to a box."""
+    dx = max(boxes[box, 0] - x, 0.0, x - boxes[box, 3])
+    dy = max(boxes[box, 1] - y, 0.0, y - boxes[box, 4])
+    dz = max(boxes[box, 2] - z, 0.0, z - boxes[box, 5])
+    return dx * dx + dy * dy + dz * dz
+
+
+@compiled
+def measure(
+    space: Floats, ready: Floats, reach: Reach, rows: Rows, count: int, metres: Floats
+) -> None:
+    """The geodesics to the first rows where `metres` is NaN, as search measures them. It stays NaN
+    for rows without a point and for those nearly antipodal."""
+    for i in range(count):
+        if math.isnan(metres[i]):
+            metres[i] = _metres(space, ready, rows[i], reach)
+
+
+@compiled
+def _metres(space: Floats, ready: Floats, row: int, reach: Reach) -> float:
+    x, y, z = reach.centre
+    chord2 = _chord2(space, row, x, y, z)
+    if chord2 <= LONGEST_SHORT_M**2:
+        return short_geodesic(reach.centre, space[row, 0], space[row, 1], space[row, 2], chord2)
+    return geodesic(reach.here, ready[row, 0], ready[row, 1], ready[row, 2])
+
+
+@compiled
 def judge(
     rows: Rows,
     count: int,
@@ -152,17 +209,18 @@ def judge(
     scores: Rows,
     failed: Rows,
     chords2: Floats,
+    ways: Rows,
 ) -> tuple[int, int]:
     """Parts the rows into those that can take the referral, with their geodesics (NaN when not
-    known, or nearly antipodal) and scores, and the others, with their squared chords.
+    known, or nearly antipodal) and scores, and the others, with their squared chords. `ways` is
+    room for three numbers a row.
 
     Step by step over all rows: to hand a step all the columns for each row would cost more than
     the step.
     """
-    ways = np.empty((count, 3), np.int32)
     fit, unfit = _part_by_clinic(rows, count, columns, asked, passed, failed)
     fit, unfit = _part_by_offerings(columns, asked, reach, passed, fit, metres, ways, failed, unfit)
-    _measure(columns.prepared, reach.here, passed, fit, metres)
+    measure(columns.space, columns.prepared, reach, passed, fit, metres)
     _rate(columns, asked, passed, fit, metres, ways, scores)
     x, y, z = reach.centre
     space = columns.space
@@ -232,7 +290,7 @@ def _part_by_offerings(
         away = math.nan
         in_reach = reach.limit == math.inf or chord2 <= reach.surely2
         if not in_reach and chord2 <= reach.maybe2:
-            away = geodesic(reach.here, ready[row, 0], ready[row, 1], ready[row, 2])
+            away = _metres(space, ready, row, reach)
             in_reach = away <= reach.limit
         first = int(abilities[row]["first_offering"])
         last = first + int(abilities[row]["offerings"])
@@ -285,16 +343,6 @@ def _way(
         total += best
         all_home = all_home and best_home
     return total // len(levels), all_home, some_home
-
-
-@compiled
-def _measure(
-    ready: Floats, here: tuple[float, float, float], rows: Rows, count: int, metres: Floats
-) -> None:
-    for i in range(count):
-        row = rows[i]
-        if math.isnan(metres[i]):
-            metres[i] = geodesic(here, ready[row, 0], ready[row, 1], ready[row, 2])
 
 
 @compiled

@@ -11,20 +11,30 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from api.referrals.candidate_kernel import PREFERRED, RULED_OUT, Asked, Columns, Reach, join, judge
+from api.referrals.candidate_kernel import (
+    PREFERRED,
+    RULED_OUT,
+    Asked,
+    Columns,
+    Reach,
+    join,
+    judge,
+    walk,
+)
 from api.referrals.eligibility import ASSESSED_ONLY, LONGEST_WAIT_DAYS, SPOKEN_ANYWAY, primary
 from api.referrals.needs import AskedCondition, Need
 from api.referrals.scoring import ABOVE, UNKNOWN
-from api.search import kernel
+from api.search.abilities import Neighbours
 from api.search.bits import any_of
 from api.search.geodesic import in_space, prepared
-from api.search.geometry import longest_chord, shortest_chord
+from api.search.geometry import boxes, longest_chord, shortest_chord
 from api.search.index import SearchIndex
 from db.states import Setting
 
 FARTHEST_M: Final = 19_000_000.0
 """Close to the far side of the earth; whoever may travel farther has no limit."""
-NO_CHOICE: Final = np.empty(0, np.int32)
+ROWS_A_BOX: Final = 32
+BOXES_A_GROUP: Final = 32
 NOWHERE: Final = (math.nan, math.nan, math.nan)
 
 
@@ -78,8 +88,9 @@ def judged(index: SearchIndex, need: Need, now_s: int) -> Judged:
     passed, scores, failed = np.empty((3, found), np.int32)
     metres, chords2 = np.empty((2, found))
     fit, unfit = judge(
-        rows, found, _columns(index, need), _asked(index, need, now_s), _reach(need),
-        passed, metres, scores, failed, chords2,
+        rows, found, _columns(index, need), _asked(index, need, now_s),
+        reach_from(need.near, need.max_distance_m),
+        passed, metres, scores, failed, chords2, np.empty((found, 3), np.int32),
     )  # fmt: skip
     assert fit + unfit == found <= size
     return Judged(passed[:fit], metres[:fit], scores[:fit], failed[:unfit], chords2[:unfit])
@@ -91,10 +102,10 @@ def _considered(index: SearchIndex, need: Need) -> tuple[NDArray[np.int32], int]
     if need.max_distance_m is None:
         everyone = np.flatnonzero(alive).astype(np.int32)
         return everyone, len(everyone)
-    rows = np.empty(index.size, np.int32)
+    rows = np.empty(index.size + 1, np.int32)
     found = 0
     if need.near is not None:
-        found = rows_within(index, need.near, need.max_distance_m, rows)
+        found = rows_within(index, reach_from(need.near, need.max_distance_m), rows)
     marks = np.zeros(index.size, np.uint8)
     if need.state is not None and (not need.settings or Setting.AT_HOME in need.settings):
         found = join(rows, found, _home_rows(index, need.state), marks)
@@ -103,32 +114,37 @@ def _considered(index: SearchIndex, need: Need) -> tuple[NDArray[np.int32], int]
     return rows, found
 
 
-def rows_within(
-    index: SearchIndex, near: tuple[float, float], limit_m: float, rows: NDArray[np.int32]
-) -> int:
-    """Fills `rows` with those that may be within the limit (none that is, is left out); how many.
+def rows_within(index: SearchIndex, reach: Reach, rows: NDArray[np.int32]) -> int:
+    """Fills `rows` with those that may be within reach (none that is, is left out); how many.
 
     What lies between the chords that decide for sure is left to the geodesic, where it matters.
     """
-    size = index.size
-    chord = longest_chord(limit_m)
-    found, _ = kernel.collect(
-        (index.space[:size], index.prepared[:size]), (index.boxes, index.groups), index.ordered,
-        index.alive[:size].view(np.uint8), NO_CHOICE, False, prepared(*near), in_space(*near),
-        limit_m, (chord, chord), rows, np.empty(size),
-    )  # fmt: skip
-    return found
+    return walk(
+        index.space, _neighbours(index), ROWS_A_BOX, BOXES_A_GROUP, reach.centre, reach.maybe2, rows
+    )
+
+
+def _neighbours(index: SearchIndex) -> Neighbours:
+    """The live rows with a point, kept until the directory changes."""
+    kept = index.abilities.neighbours
+    if kept is None:
+        placed = index.alive[: index.size] & ~np.isnan(index.points[: index.size, 0])
+        rows = np.flatnonzero(placed).astype(np.int32)
+        small = boxes(index.space[rows], ROWS_A_BOX)
+        kept = Neighbours(rows, small, boxes(small, BOXES_A_GROUP))
+        index.abilities.neighbours = kept
+    return kept
 
 
 def _home_rows(index: SearchIndex, state: str) -> NDArray[np.int32]:
     """The live rows with an offering at home in that state, kept until the directory changes."""
-    kept = index.abilities.home_rows(state)
+    kept = index.abilities.home_rows.get(state)
     if kept is None:
         mask = index.offering_space.mask("coverage", (state,))
         covering = any_of(index.offering_bits[: index.offerings], mask)
         rows = np.unique(index.offering_row[: index.offerings][covering])
         kept = rows[index.alive[rows]].astype(np.int32)
-        index.abilities.keep_home_rows(state, kept)
+        index.abilities.home_rows[state] = kept
     return kept
 
 
@@ -208,11 +224,10 @@ def _same_language(index: SearchIndex, language: str) -> list[str]:
     return [code for _, code in index.clinic_space.codes("language") if primary(code) == wanted]
 
 
-def _reach(need: Need) -> Reach:
-    limit = math.inf if need.max_distance_m is None else need.max_distance_m
-    here = centre = NOWHERE
-    if need.near is not None:
-        here, centre = prepared(*need.near), in_space(*need.near)
+def reach_from(near: tuple[float, float] | None, limit_m: float | None) -> Reach:
+    """From nowhere, nothing is near."""
+    limit = math.inf if limit_m is None else limit_m
+    here, centre = (NOWHERE, NOWHERE) if near is None else (prepared(*near), in_space(*near))
     if limit == math.inf:
         return Reach(here, centre, limit, limit, limit)
     return Reach(here, centre, limit, shortest_chord(limit) ** 2, longest_chord(limit) ** 2)

@@ -1,4 +1,4 @@
-"""The nearest clinics of some, or of all, by the geodesic, as search finds them."""
+"""The nearest clinics of some, or of all, by the geodesic, as search measures it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from api.referrals.candidate_rows import FARTHEST_M, Judged, rows_within
-from api.search import kernel
-from api.search.geodesic import in_space, prepared
+from api.referrals.candidate_kernel import measure
+from api.referrals.candidate_rows import FARTHEST_M, Judged, reach_from, rows_within
+from api.search.geometry import longest_chord
 from api.search.index import SearchIndex
-from api.search.ranking import FROM_THE_START, Point, distance_m
+from api.search.ranking import Point, distance_m
 
 SHORTEST_REACH_M: Final = 10_000.0
 WIDER: Final = 2.5
@@ -30,42 +30,45 @@ class Nearest:
     def __init__(self, index: SearchIndex, near: tuple[float, float]) -> None:
         self._index = index
         self._near = near
-        self._columns = (index.space[: index.size], index.prepared[: index.size])
+        self._from = reach_from(near, None)
 
     def among(
         self, rows: NDArray[np.int32], chords2: NDArray[np.float64], most: int
     ) -> dict[int, float]:
         """The nearest of the rows, given with their squared chords, and their geodesics in metres,
         nearest first, ties by id. Rows without a point are left out."""
-        size = len(rows)
-        if not size:
-            return {}
-        near_rows, near_m = np.empty(size, np.int32), np.empty(size)
-        order = np.empty(most, np.int32)
-        found, measured, undecided = kernel.nearest(
-            self._columns, self._index.ids, prepared(*self._near), FROM_THE_START, most,
-            rows, chords2, size, near_rows, near_m, order,
-        )  # fmt: skip
-        if undecided:
-            for at in np.flatnonzero(np.isnan(near_m[:measured])).tolist():
-                away = away_m(self._index, self._near, int(near_rows[at]))
-                assert away is not None, "a row without a point is no candidate"
-                near_m[at] = away
-            found = kernel.page_of(
-                near_m, near_rows, self._index.ids, measured, FROM_THE_START, most, order
-            )
-        first = order[:found]
-        return dict(zip(near_rows[first].tolist(), near_m[first].tolist(), strict=True))
+        placed = ~np.isnan(chords2)
+        rows, chords2 = rows[placed], chords2[placed]
+        if len(rows) > most > 0:
+            # Nothing nearer than the farthest of those with the shortest chords has a longer chord
+            # than one at its distance may have.
+            first = np.argpartition(chords2, most - 1)[:most]
+            bound = longest_chord(float(self._metres(rows[first]).max()))
+            near = chords2 <= bound * bound
+            rows = rows[near]
+        metres = self._metres(rows)
+        ids = self._index.ids[rows]
+        order = np.lexsort((ids[:, 1], ids[:, 0], metres))[:most]
+        return dict(zip(rows[order].tolist(), metres[order].tolist(), strict=True))
+
+    def _metres(self, rows: NDArray[np.int32]) -> NDArray[np.float64]:
+        metres = np.full(len(rows), np.nan)
+        measure(self._index.space, self._index.prepared, self._from, rows, len(rows), metres)
+        for at in np.flatnonzero(np.isnan(metres)).tolist():
+            away = away_m(self._index, self._near, int(rows[at]))
+            assert away is not None, "a row without a point has no chord"
+            metres[at] = away
+        return metres
 
     def beyond(self, judged: Judged, limit_m: float, most: int) -> dict[int, float]:
         """The nearest that are not among those who can take the referral, wherever they are."""
-        rows = np.empty(self._index.size, np.int32)
+        rows = np.empty(self._index.size + 1, np.int32)
         reach = max(limit_m, SHORTEST_REACH_M) * WIDER
         while reach < FARTHEST_M:
-            around = rows[: rows_within(self._index, self._near, reach, rows)]
+            around = rows[: rows_within(self._index, reach_from(self._near, reach), rows)]
             found = self._others(judged, around, most)
             # Only what lies within the reach is surely nearer than all that was not looked at.
-            if len(found) == most and max(found.values()) <= reach:
+            if len(found) == most and max(found.values(), default=0.0) <= reach:
                 return found
             reach *= WIDER
         everyone = np.flatnonzero(self._index.alive[: self._index.size]).astype(np.int32)
@@ -73,5 +76,5 @@ class Nearest:
 
     def _others(self, judged: Judged, rows: NDArray[np.int32], most: int) -> dict[int, float]:
         others = np.setdiff1d(np.union1d(rows, judged.failed), judged.passed).astype(np.int32)
-        away = self._columns[0][others] - np.array(in_space(*self._near))
+        away = self._index.space[others] - np.array(self._from.centre)
         return self.among(others, np.einsum("ij,ij->i", away, away), most)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -53,15 +53,29 @@ class IndexedAnswers(msgspec.Struct, frozen=True, gc=False):
     acceptance: float | None = None
 
 
+class Neighbours(NamedTuple):
+    """Live rows with a point in spatial order, the boxes around each run of them, and the groups
+    around each run of boxes."""
+
+    rows: NDArray[np.int32]
+    boxes: NDArray[np.float64]
+    groups: NDArray[np.float64]
+
+
 class Abilities:
-    """The records, kept in step with the rows of the index."""
+    """The records, kept in step with the rows of the index.
+
+    `home_rows` by state and `neighbours` keep what was worked out of the index; they are empty
+    again once anything is written.
+    """
 
     def __init__(self, rows: int) -> None:
         self.records = np.zeros(rows, RECORD)
         self.flags = BitSpace()
         self.zones: list[str] = []
+        self.home_rows: dict[str, NDArray[np.int32]] = {}
+        self.neighbours: Neighbours | None = None
         self._zone_ids: dict[str, int] = {}
-        self._home_rows: dict[str, NDArray[np.int32]] = {}
 
     def write(
         self,
@@ -90,7 +104,7 @@ class Abilities:
             ACCEPTING[accepting],
             0,
         )
-        self._home_rows.clear()
+        self.forget()
 
     def _zone_id(self, name: str) -> int:
         found = self._zone_ids.setdefault(name, len(self.zones))
@@ -108,18 +122,12 @@ class Abilities:
         self.records[: len(order)] = self.records[order]
         firsts = np.flatnonzero(np.diff(offering_row, prepend=-1))
         self.records["first_offering"][offering_row[firsts]] = firsts
-        self._home_rows.clear()
+        self.forget()
 
     def forget(self) -> None:
         """To be called when a row is struck out: what was worked out may hold it."""
-        self._home_rows.clear()
-
-    def home_rows(self, state: str) -> NDArray[np.int32] | None:
-        """What was kept of the rows that treat at home in a state."""
-        return self._home_rows.get(state)
-
-    def keep_home_rows(self, state: str, rows: NDArray[np.int32]) -> None:
-        self._home_rows[state] = rows
+        self.home_rows.clear()
+        self.neighbours = None
 
 
 def _measured(answers: IndexedAnswers | None) -> tuple[int, int]:
