@@ -24,7 +24,7 @@ from tests.keys.clocks import HandClock
 
 
 @asynccontextmanager
-async def _running(app: Litestar) -> AsyncGenerator[None]:
+async def running(app: Litestar) -> AsyncGenerator[None]:
     """The application between its start and its end, both in one task, which fixtures are not."""
     started, over = asyncio.Event(), asyncio.Event()
 
@@ -63,7 +63,7 @@ class House:
         # httpx describes ASGI more loosely than Litestar does; both mean the same.
         transport = httpx.ASGITransport(app=cast("Any", app))
         async with (
-            _running(app),
+            running(app),
             httpx.AsyncClient(transport=transport, base_url="http://clinicway.example") as client,
         ):
             yield client

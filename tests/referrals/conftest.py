@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
+import httpx
 import pytest
-from litestar.testing import AsyncTestClient
 
 from api.app import create_app
 from api.commands.wiring import make_places
@@ -17,6 +18,7 @@ from db.queries.catalogue import replace_catalogue
 from db.rows import CatalogueRow
 from seeds.catalogue.load import entries, load_catalogue
 from tests.keys.clocks import HandClock
+from tests.keys.conftest import running
 from tests.referrals.practice import Practice
 
 
@@ -51,7 +53,12 @@ async def practice(
         rate_address=0,
     )
     app = create_app(settings, clock=clock, geocoder=places)
-    async with AsyncTestClient(app) as client:
+    # httpx describes ASGI more loosely than Litestar does; both mean the same.
+    transport = httpx.ASGITransport(app=cast("Any", app))
+    async with (
+        running(app),
+        httpx.AsyncClient(transport=transport, base_url="http://clinicway.example") as client,
+    ):
         practice = Practice(client, app, pool, clock)
         practice.key = await practice.new_key("referrals:write")
         practice.operator = await practice.new_key("directory:write")
