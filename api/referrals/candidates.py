@@ -134,16 +134,11 @@ def find_candidates(
     need = resolved(index, need)
     rows = judged(index, need, math.floor(now.timestamp()))
     metres, scores = _with_antipodes(index, need, rows, now)
-    order = _best_first(index, rows.passed, metres, scores)
     weeks = _Weeks(now)
-    able: list[Candidate] = []
-    certain = 0
-    for at in order:
-        candidate = _candidate(index, int(rows.passed[at]), _known(metres[at]), weeks)
-        able.append(candidate)
-        certain += candidate.weekly_capacity is None
-        if certain == most_ranked:
-            break
+    able = [
+        _candidate(index, int(rows.passed[at]), _known(metres[at]), weeks)
+        for at in _best_first(index, rows.passed, metres, scores, most_ranked)
+    ]
     failed = _nearest_failed(index, need, rows, most_excluded)
     unable = [_candidate(index, row, away, weeks) for row, away in failed.items()]
     totals = (len(rows.passed), max(len(rows.failed), len(unable)))
@@ -225,10 +220,20 @@ def _best_first(
     rows: NDArray[np.int32],
     metres: NDArray[np.float64],
     scores: NDArray[np.int32],
+    most: int,
 ) -> list[int]:
-    """Places in `rows` in the order of `match`."""
+    """Places in `rows` in the order of `match`, up to the `most`-th without a weekly capacity."""
+    certain = index.abilities.records["capacity"][rows] < 0
+    places = np.arange(len(rows))
+    if np.count_nonzero(certain) > most:
+        enough = -np.partition(-scores[certain], most - 1)[most - 1]
+        places = np.flatnonzero(scores >= enough)
+    rows, metres = rows[places], metres[places]
     away = np.where(np.isnan(metres), np.inf, np.floor(metres + 0.5))
-    return np.lexsort((index.ids[rows, 1], index.ids[rows, 0], away, -scores)).tolist()
+    order = np.lexsort((index.ids[rows, 1], index.ids[rows, 0], away, -scores[places]))
+    places = places[order]
+    ends = np.flatnonzero(np.cumsum(certain[places]) == most)
+    return places[: ends[0] + 1 if len(ends) else None].tolist()
 
 
 def _nearest_failed(
