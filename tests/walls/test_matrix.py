@@ -252,9 +252,9 @@ async def test_rotation_keeps_sight_of_what_was_sent(
     house: House, service: Pool, own_scene: Scene, dsn: str
 ) -> None:
     old = await house.key("referrals:write")
+    sender = old.split("_")[2]
     await execute(
-        dsn,
-        f"update referral set referrer = '{old.split('_')[2]}' where id = '{own_scene.foreign}'",
+        dsn, f"update referral set referrer = '{sender}' where id = '{own_scene.foreign}'"
     )
     app = house.app()
     authenticator: Authenticator = app.state.authenticator
