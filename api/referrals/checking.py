@@ -220,7 +220,7 @@ def _consent(body: ReferralWrite, findings: _Findings) -> None:
     consent = body.consent
     if not consent.given:
         findings.add("/consent/given", "must be true: without consent no referral is sent")
-    # A day of grace: forms are filled in with the wrong zone, and a consent is no less given for it.
+    # A day of grace: forms are filled in with the wrong zone, and consent is no less given for it.
     if consent.at > findings.now + timedelta(days=1):
         findings.add("/consent/at", "must not lie in the future")
     elif consent.at.year < _EARLIEST_CONSENT:

@@ -222,7 +222,7 @@ async def test_a_repetition_gets_the_same_answer(practice: Practice) -> None:
 
 async def test_a_repetition_stands_when_it_would_now_be_refused(practice: Practice) -> None:
     clinic = await practice.clinic("A Clinic")
-    asked = {"preferences__clinics": [clinic.id]}
+    asked: dict[str, Any] = {"preferences__clinics": [clinic.id]}
     first = await practice.post(idempotency="one", **asked)
     assert first.status_code == 201
     gone = await practice.call(
@@ -268,8 +268,7 @@ async def test_a_hundred_at_once_make_one(practice: Practice) -> None:
 
 async def test_a_second_open_referral_needs_a_reason(practice: Practice) -> None:
     first = await practice.sent()
-    spelled = {"patient__given_name": f"  GIVEN{CANARY.upper()} ".strip()}
-    second = await practice.post(**spelled)
+    second = await practice.post(patient__given_name=f"GIVEN-{CANARY.upper()}")
     assert second.status_code == 409, second.text
     assert second.json()["type"] == "/problems/duplicate-referral"
     assert second.json()["existing"] == first["id"]
