@@ -29,6 +29,20 @@ request = function()
 end
 """
 
+_POST_SCRIPT = """\
+local points, body = {}, io.open("%s"):read("a")
+for line in io.lines("%s") do points[#points + 1] = line end
+local number = %d
+local headers = {["Content-Type"] = "application/json", ["Authorization"] = "Bearer %s"}
+request = function()
+  number = number + 1
+  headers["Idempotency-Key"] = "bench-" .. number
+  local filled = body:gsub("NUMBER", number):gsub("POINT", points[number %% #points + 1])
+  return wrk.format("POST", "%s", headers, filled)
+end
+"""
+_APART = 1_000_000
+
 
 class LoadFailed(Exception):
     """The measurement means nothing: the server refused, or wrk could not run."""
@@ -63,11 +77,35 @@ class Paths:
         return load
 
 
-def _wrk(port: int, script: Path) -> Load:
+class Posts:
+    """Requests with a body, no two the same: NUMBER in it is another number and POINT the next
+    point each time, and so is the Idempotency-Key."""
+
+    def __init__(
+        self, folder: Path, name: str, path: str, key: str, body: bytes, points: Sequence[str]
+    ) -> None:
+        self._body = folder / f"{name}.json"
+        self._body.write_bytes(body)
+        self._points = folder / f"{name}.txt"
+        self._points.write_text("\n".join(points) + "\n")
+        self._script = folder / f"{name}.lua"
+        self._key = key
+        self._path = path
+        self._begun = 0
+
+    def run(self, port: int, seconds: int = SECONDS) -> Load:
+        self._script.write_text(
+            _POST_SCRIPT % (self._body, self._points, self._begun, self._key, self._path)
+        )
+        self._begun += _APART
+        return _wrk(port, self._script, seconds)
+
+
+def _wrk(port: int, script: Path, seconds: int = SECONDS) -> Load:
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", str(script),
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script),
          f"http://127.0.0.1:{port}"],
-        capture_output=True, text=True, timeout=SECONDS + 30, check=False,
+        capture_output=True, text=True, timeout=seconds + 30, check=False,
     )  # fmt: skip
     rate, median = _RATE.search(done.stdout), _MEDIAN.search(done.stdout)
     if rate is None or median is None or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:

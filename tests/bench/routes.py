@@ -1,10 +1,11 @@
-"""What the service's searches are measured against, as routes of the same server."""
+"""What the service is measured against, as routes of the same server."""
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
-from litestar import MediaType, Request, Response, get
+from litestar import MediaType, Request, Response, get, post
 from litestar.datastructures import State
 
 from api.search.geodesic import in_space
@@ -21,6 +22,7 @@ where place <@ cube_enlarge(cube(array[$1, $2, $3]::float8[]), $4::float8, 3)
 order by place <-> cube(array[$1, $2, $3]::float8[])
 limit 20
 """
+_INSERT = "insert into bench_row (id, content) values ($1, $2)"
 
 
 @get("/bench/static", operation_id="benchStatic", summary="A static answer")
@@ -39,3 +41,14 @@ async def gist(lat: float, lon: float, request: Request[Any, Any, State]) -> Res
         for row in rows
     )
     return Response(b'{"items":[' + body + b"]}", media_type=MediaType.JSON)
+
+
+@post("/bench/insert/{size:int}", operation_id="benchInsert", summary="A row in a transaction")
+async def insert(size: int, request: Request[Any, Any, State]) -> Response[bytes]:
+    """So many bytes in one row, durable once it is answered; the body is read and no more."""
+    await request.body()
+    pool: Pool = request.app.state.database
+    row_id = request.app.state.clock.new_id()
+    async with pool.transaction() as conn:
+        await conn.execute(_INSERT, row_id, secrets.token_bytes(size))
+    return Response(b'{"id":"%b"}' % str(row_id).encode(), media_type=MediaType.JSON)

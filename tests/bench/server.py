@@ -1,15 +1,14 @@
-"""The service as `clinicway serve` starts it, with two routes to compare with.
+"""The service as `clinicway serve` starts it, with three routes to compare with.
 
 `/bench/static` answers a ready-made body of about the size of a search answer. `/bench/gist`
 answers a search from PostgreSQL: the nearest 20 by a GiST index on points in space (extension
-cube), within 50 miles, as the same summaries.
+cube), within 50 miles, as the same summaries. `/bench/insert` writes one row.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,17 +24,15 @@ if TYPE_CHECKING:
 
 
 def build(settings: Settings) -> ASGIApp:
-    """The application of the one server process."""
-    # Only development has pydantic, through a checker of OpenAPI documents; Litestar would load it
-    # wherever it is found, and it would be measured as ours.
-    sys.modules["pydantic"] = None  # type: ignore[assignment]
+    """The application of a server process."""
     configure_logs(settings.log_level, settings.log_format)
     from api.commands.wiring import application
-    from tests.bench.routes import gist, static
+    from tests.bench.routes import gist, insert, static
 
     app = application(settings)
     app.register(static)
     app.register(gist)
+    app.register(insert)
     return app
 
 

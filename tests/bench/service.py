@@ -1,4 +1,4 @@
-"""One server process under measurement."""
+"""The service under measurement."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from tests.serving import free_port
 class Service:
     """The service on a port of its own, with the compiled code of an earlier start."""
 
-    def __init__(self, dsn: str, folder: Path, patience: float = 60.0) -> None:
+    def __init__(
+        self, dsn: str, folder: Path, patience: float = 60.0, *, processes: int = 1
+    ) -> None:
         self.dsn = dsn
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.started_in_s = 0.0
+        self.processes = processes
         self._patience = patience
 
     def __enter__(self) -> Service:
@@ -32,6 +35,7 @@ class Service:
                 "CLINICWAY_DATABASE_URL": self.dsn,
                 "CLINICWAY_DATA_DIR": str(self.folder / "service"),
                 "CLINICWAY_PORT": str(self.port),
+                "CLINICWAY_WORKERS": str(self.processes),
                 # Counted as everywhere, and never reached.
                 "CLINICWAY_RATE_ADDRESS": "1000000000",
                 "CLINICWAY_RATE_KEY": "1000000000",

@@ -7,10 +7,7 @@ import time
 
 import httpx
 
-from api.clock import SystemClock
-from api.keyring import Keyring
-from api.keys.service import KeyMaker
-from db.pool import Pool
+from tests.bench.keys import make_keys
 from tests.bench.service import Service
 
 WRITES = 200
@@ -19,7 +16,7 @@ STEP_S = 0.002
 
 async def sight_p99_ms(writer: Service, reader: Service) -> float:
     """From a write's answer here until a profile read there shows it: the 99th percentile."""
-    key = await _operator_key(writer)
+    [key] = await make_keys(writer, ["directory:write"])
     async with (
         httpx.AsyncClient(base_url=writer.url, headers={"Authorization": f"Bearer {key}"}) as here,
         httpx.AsyncClient(base_url=reader.url) as there,
@@ -41,16 +38,3 @@ async def _seen_after(
         if (await there.get(path)).json()["wait_days"] == days:
             return time.monotonic() - began
         await asyncio.sleep(STEP_S)
-
-
-async def _operator_key(service: Service) -> str:
-    clock = SystemClock()
-    keyring = Keyring.load_or_create(service.folder / "service" / "keyring.json", clock)
-    pool = Pool(service.dsn, size=1)
-    await pool.open()
-    async with pool.transaction() as conn:
-        _, token = await KeyMaker("live", keyring, clock).create(
-            conn, name="bench", scopes=["directory:write"], created_by="bench", expires_at=None
-        )
-    await pool.close()
-    return token.text()
