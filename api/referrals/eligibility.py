@@ -56,21 +56,36 @@ class Rules:
         self._longest_wait = LONGEST_WAIT_DAYS[need.urgency]
         self._spoken = None if need.language is None else primary(need.language)
 
-    def reasons(self, candidate: Candidate) -> tuple[Reason, ...]:
-        """Every reason why the clinic cannot take the referral, in the order of `Reason`."""
+    def usable(self, candidate: Candidate) -> list[tuple[int, Offered]]:
+        """The offerings, with their positions, that are as asked for and reach the patient."""
+        return [
+            (position, offering)
+            for position, offering in enumerate(candidate.offerings)
+            if self._as_asked(offering) and self._reaches(candidate, offering)
+        ]
+
+    def reasons(
+        self, candidate: Candidate, usable: Sequence[tuple[int, Offered]]
+    ) -> tuple[Reason, ...]:
+        """Every reason why the clinic cannot take the referral, in the order of `Reason`, given
+        its `usable` offerings."""
         need, clinic = self.need, candidate.clinic_id
-        found = self._of_offerings(candidate)
+        found: list[Reason] = []
+        for worth in self.worth:
+            if not any(treats(worth, offering) for _, offering in usable):
+                found = self._of_offerings(candidate)
+                break
         if need.age is not None and not _takes_age(candidate, need.age):
             found.append(Reason.AGE)
         if need.payer is not None and need.payer not in candidate.payers:
             found.append(Reason.PAYER)
         if self._spoken != SPOKEN_ANYWAY and not self.speaks(candidate):
             found.append(Reason.LANGUAGE)
-        if candidate.accepting not in (Accepting.YES, Accepting.UNKNOWN):
+        if candidate.accepting not in _OPEN_TO_NEW:
             found.append(Reason.ACCEPTING)
         if self._waits_too_long(candidate.wait_days):
             found.append(Reason.WAIT)
-        if not self._must_assess.issubset(candidate.assesses):
+        if self._must_assess and not self._must_assess.issubset(candidate.assesses):
             found.append(Reason.ASSESSMENT)
         if candidate.weekly_capacity is not None and candidate.taken >= candidate.weekly_capacity:
             found.append(Reason.CAPACITY)
@@ -84,7 +99,7 @@ class Rules:
         """One offering has to have condition, route and setting together, and to reach the
         patient; for each condition that may be another one."""
         need, offerings = self.need, candidate.offerings
-        as_asked = [each for each in offerings if self.as_asked(each)]
+        as_asked = [each for each in offerings if self._as_asked(each)]
         fitting = [[each for each in as_asked if treats(worth, each)] for worth in self.worth]
         if all(fitting):
             return self._out_of_reach(candidate, fitting)
@@ -109,7 +124,7 @@ class Rules:
         """Nothing when one offering of each group reaches the patient."""
         far = uncovered = False
         for offerings in groups:
-            if not any(self.reaches(candidate, each) for each in offerings):
+            if not any(self._reaches(candidate, each) for each in offerings):
                 far |= any(each.setting is Setting.CLINIC for each in offerings)
                 uncovered |= any(each.setting is Setting.AT_HOME for each in offerings)
         return [Reason.DISTANCE] * far + [Reason.COVERAGE] * uncovered
@@ -119,14 +134,14 @@ class Rules:
             return False
         return wait_days > self._longest_wait
 
-    def as_asked(self, offering: Offered) -> bool:
+    def _as_asked(self, offering: Offered) -> bool:
         """Whether it comes by a route and in a setting that are asked for."""
         need = self.need
         return (not need.routes or offering.route in need.routes) and (
             not need.settings or offering.setting in need.settings
         )
 
-    def reaches(self, candidate: Candidate, offering: Offered) -> bool:
+    def _reaches(self, candidate: Candidate, offering: Offered) -> bool:
         """A site within the patient's limit, or care at home where the patient is."""
         need = self.need
         if offering.setting is Setting.AT_HOME:
@@ -140,6 +155,9 @@ class Rules:
         if self._spoken is None:
             return True
         return any(primary(each) == self._spoken for each in candidate.languages)
+
+
+_OPEN_TO_NEW: Final = (Accepting.YES, Accepting.UNKNOWN)
 
 
 def treats(worth: Mapping[str, int], offering: Offered) -> int:

@@ -45,7 +45,7 @@ class Kind(StrEnum):
     AT_HOME = "at_home"
 
 
-class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+class Chosen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The offering by which a clinic would treat one of the conditions: `position` among its
     offerings, `treats` the condition that it states."""
 
@@ -57,7 +57,7 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     setting: Setting
 
 
-class Ranked(msgspec.Struct, frozen=True, kw_only=True):
+class Ranked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A clinic that can take the referral. Score and factors are 0 to 1, to four decimals."""
 
     clinic_id: UUID
@@ -69,7 +69,7 @@ class Ranked(msgspec.Struct, frozen=True, kw_only=True):
     offerings: tuple[Chosen, ...]
 
 
-class Excluded(msgspec.Struct, frozen=True, kw_only=True):
+class Excluded(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A clinic that cannot take it, with every reason in the order of `Reason`."""
 
     clinic_id: UUID
@@ -128,11 +128,12 @@ def match(need: Need, candidates: Sequence[Candidate], now: datetime) -> Matches
     ranked: list[tuple[Ranked, Candidate]] = []
     excluded: list[tuple[Excluded, Candidate]] = []
     for candidate in candidates:
-        reasons = rules.reasons(candidate)
+        usable = rules.usable(candidate)
+        reasons = rules.reasons(candidate, usable)
         if reasons:
             excluded.append((_excluded(candidate, reasons), candidate))
         else:
-            ranked.append((_ranked(rules, candidate, now), candidate))
+            ranked.append((_ranked(rules, candidate, usable, now), candidate))
     ranked.sort(key=lambda pair: (-pair[0].score, *_nearest_first(pair[1])))
     excluded.sort(key=lambda pair: _nearest_first(pair[1]))
     return Matches(
@@ -187,21 +188,26 @@ def whole_metres(distance_m: float) -> int:
 # The score
 
 
-def _ranked(rules: Rules, candidate: Candidate, now: datetime) -> Ranked:
+def _ranked(
+    rules: Rules, candidate: Candidate, usable: Sequence[tuple[int, Offered]], now: datetime
+) -> Ranked:
     """Of the ways in which the clinic could treat the patient, the one with the higher score; care
     at the site when they are equal."""
     best: tuple[int, Factors, Kind, tuple[Chosen, ...]] | None = None
-    for home_only in (False, True):
-        chosen = _choose(rules, candidate, home_only)
+    at_home = [each for each in usable if each[1].setting is Setting.AT_HOME]
+    for offerings in (usable, at_home) if 0 < len(at_home) < len(usable) else (usable,):
+        chosen = _choose(rules, offerings)
         if chosen is None:
             continue
-        nearness, offerings = chosen
-        at_home = all(each.setting is Setting.AT_HOME for each in offerings)
-        distance = HALF if at_home else _distance_factor(candidate)
+        nearness, ways = chosen
+        kind = Kind.NEARBY
+        if all(each.setting is Setting.AT_HOME for each in ways):
+            kind = Kind.AT_HOME
+        distance = HALF if kind is Kind.AT_HOME else _distance_factor(candidate)
         factors = _factors(rules, candidate, now, distance, nearness)
         score = rounded(sum(map(mul, factors, WEIGHTS.values())))
         if best is None or score > best[0]:
-            best = (score, factors, Kind.AT_HOME if at_home else Kind.NEARBY, offerings)
+            best = (score, factors, kind, ways)
     assert best is not None, "a clinic without a way to treat the patient is excluded"
     return Ranked(
         clinic_id=candidate.clinic_id,
@@ -215,29 +221,21 @@ def _ranked(rules: Rules, candidate: Candidate, now: datetime) -> Ranked:
 
 
 def _choose(
-    rules: Rules, candidate: Candidate, home_only: bool
+    rules: Rules, offerings: Sequence[tuple[int, Offered]]
 ) -> tuple[int, tuple[Chosen, ...]] | None:
     """For each condition the offering that names it most nearly, at the site before at home, then
-    the first; and the mean of how near they are, rounded down. None when there is no such way."""
-    usable = [
-        (position, offering)
-        for position, offering in enumerate(candidate.offerings)
-        if rules.as_asked(offering) and rules.reaches(candidate, offering)
-    ]
-    if home_only:
-        usable = [each for each in usable if each[1].setting is Setting.AT_HOME]
+    the first; and the mean of how near they are, rounded down. None when one has none."""
     chosen: list[Chosen] = []
     total = 0
     for asked, worth in zip(rules.need.conditions, rules.worth, strict=True):
-        ranks = [
-            (treats(worth, offering), offering.setting is Setting.CLINIC, -position)
-            for position, offering in usable
-        ]
-        nearest, _, place = max(ranks, default=(0, False, 0))
+        nearest, _, place = max(
+            (treats(worth, offering), offering.setting is Setting.CLINIC, -place)
+            for place, (_, offering) in enumerate(offerings)
+        )
         if not nearest:
             return None
         total += nearest
-        chosen.append(_chosen(asked, worth, -place, candidate.offerings[-place]))
+        chosen.append(_chosen(asked, worth, *offerings[-place]))
     return total // len(chosen), tuple(chosen)
 
 

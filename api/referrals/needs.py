@@ -67,7 +67,7 @@ class Answering(msgspec.Struct, frozen=True, gc=False):
     acceptance: float | None = None
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A clinic that is considered. What is None or empty is not known.
 
     `distance_m` is the geodesic from the patient to its site; `taken` how many referrals it has
