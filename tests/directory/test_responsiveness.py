@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -38,10 +37,10 @@ async def measured(service: Service, clinic_id: str, found: object) -> Outcome:
         )
         [result] = await write_batch(step, [prepared])
         seq = await newest_change(step.conn)
-    while (
-        int((await service.call("GET", "/v1/clinics", key="")).headers["Directory-Version"]) < seq
-    ):
-        await asyncio.sleep(0.01)
+    seen = 0
+    while seen < seq:
+        answer = await service.call("GET", "/v1/clinics", key="")
+        seen = int(answer.headers["Directory-Version"])
     return result.outcome
 
 
