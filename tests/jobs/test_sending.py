@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.notices.mail import NOTICE_HEADER, NotSent, Outcome, Server, SmtpMailer
 from api.notices.sending import DELAYS
@@ -48,6 +49,13 @@ class FailingMailer:
     async def send(self, message: EmailMessage) -> None:
         self.tried.append(message[NOTICE_HEADER])
         raise NotSent(self.outcome)
+
+
+class ThrowingMailer:
+    """Fails in a way that nobody thought of, with all of the mail in the error."""
+
+    async def send(self, message: EmailMessage) -> None:
+        raise RuntimeError(CANARY + message.as_string())
 
 
 class StuckMailer:
@@ -231,19 +239,24 @@ async def test_nothing_of_the_patient_is_in_mails_queue_or_logs(
     caplog.set_level(logging.DEBUG)
     await clinic_has_address(here)
     referral = await send(here, says=document(notify=True))
-    sweeper = here.sweeper(notices=here.notices(FailingMailer(Outcome.FAULT)))
-    await sweeper.notices()
-    await here.run("update notice set next_attempt_at = now() where next_attempt_at is not null")
-    await here.let_time_pass(referral, hours=73)
-    await sweeper.deadlines()
-    await all_sent(here)
+    sweeper = here.sweeper(notices=here.notices(ThrowingMailer()))
+    with capture_logs() as said:
+        await sweeper.notices()
+        await here.run(
+            "update notice set next_attempt_at = now() where next_attempt_at is not null"
+        )
+        await here.let_time_pass(referral, hours=73)
+        await sweeper.deadlines()
+        await all_sent(here)
+    assert "notice not sent" in {line["event"] for line in said}
+    logged = f"{said}\n{caplog.text}"
     mails = b"".join(path.read_bytes() for path in here.mail.iterdir()).decode()
     tables = [
         await here.ask(f"select coalesce(json_agg(t)::text, '') from {table} as t")
         for table in ("pgqueuer", "pgqueuer_log", "notice", "webhook_delivery")
     ]
     assert len(here.mails()) > 5
-    for text in (mails, *tables, caplog.text):
+    for text in (mails, *tables, logged):
         assert CANARY not in text
         assert "+16025550123" not in text
-    assert PATIENT_ADDRESS not in "".join((*tables, caplog.text))
+    assert PATIENT_ADDRESS not in "".join((*tables, logged))
