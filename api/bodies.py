@@ -59,7 +59,11 @@ class ServiceRequest(Request[Any, Any, State]):
     async def json(self) -> Any:
         field = self.route_handler.parsed_data_field
         assert field is not None, "only a handler with a `data` parameter reads JSON"
-        return decode_body(await self.body(), field.raw)
+        # A Struct is found in the cache of decoders by far sooner than its annotation is, whose
+        # hash is that of everything said about it.
+        bare = field.annotation
+        kind = bare if isinstance(bare, type) and issubclass(bare, msgspec.Struct) else field.raw
+        return decode_body(await self.body(), kind)
 
 
 def decode_body(raw: bytes, kind: type[T]) -> T:

@@ -101,8 +101,12 @@ async def route(case: Case) -> bool:
     index = services.follower.index
     need = need_of(index, case.document, referral.urgency, referral.tried, case.now)
     most = BROADCAST if referral.mode is ReferralMode.BROADCAST else 1
-    found = find_candidates(index, need, case.now, most_ranked=most)
+    # Who is not asked is looked for only when nobody can be: to say why.
+    found = find_candidates(index, need, case.now, most_ranked=most, most_excluded=0)
     matches = await matched(case.conn, found)
+    if not matches.ranked:
+        found = find_candidates(index, need, case.now, most_ranked=most)
+        matches = await matched(case.conn, found)
     chosen = matches.ranked[:most]
     if chosen:
         event = Routed(offers=tuple((services.clock.new_id(), each.clinic_id) for each in chosen))
