@@ -33,7 +33,7 @@ from api.search.index import SearchIndex
 from db.states import Accepting
 
 MOST_RANKED: Final = 20
-MOST_EXCLUDED: Final = 10
+MOST_EXCLUDED: Final = 20
 
 
 class ClinicWeek(msgspec.Struct, frozen=True):

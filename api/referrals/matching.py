@@ -124,7 +124,7 @@ class Matches(msgspec.Struct, frozen=True, kw_only=True):
 
 def match(need: Need, candidates: Sequence[Candidate], now: datetime) -> Matches:
     """Ranks the candidates, in whatever order they come. `now` is aware."""
-    rules = Rules(need)
+    rules, now_s = Rules(need), math.floor(now.timestamp())
     ranked: list[tuple[Ranked, Candidate]] = []
     excluded: list[tuple[Excluded, Candidate]] = []
     for candidate in candidates:
@@ -133,7 +133,7 @@ def match(need: Need, candidates: Sequence[Candidate], now: datetime) -> Matches
         if reasons:
             excluded.append((_excluded(candidate, reasons), candidate))
         else:
-            ranked.append((_ranked(rules, candidate, usable, now), candidate))
+            ranked.append((_ranked(rules, candidate, usable, now_s), candidate))
     ranked.sort(key=lambda pair: (-pair[0].score, *_nearest_first(pair[1])))
     excluded.sort(key=lambda pair: _nearest_first(pair[1]))
     return Matches(
@@ -189,7 +189,7 @@ def whole_metres(distance_m: float) -> int:
 
 
 def _ranked(
-    rules: Rules, candidate: Candidate, usable: Sequence[tuple[int, Offered]], now: datetime
+    rules: Rules, candidate: Candidate, usable: Sequence[tuple[int, Offered]], now_s: int
 ) -> Ranked:
     """Of the ways in which the clinic could treat the patient, the one with the higher score; care
     at the site when they are equal."""
@@ -204,7 +204,7 @@ def _ranked(
         if all(each.setting is Setting.AT_HOME for each in ways):
             kind = Kind.AT_HOME
         distance = HALF if kind is Kind.AT_HOME else _distance_factor(candidate)
-        factors = _factors(rules, candidate, now, distance, nearness)
+        factors = _factors(rules, candidate, now_s, distance, nearness)
         score = rounded(sum(map(mul, factors, WEIGHTS.values())))
         if best is None or score > best[0]:
             best = (score, factors, kind, ways)
@@ -259,7 +259,7 @@ def _distance_factor(candidate: Candidate) -> int:
 
 
 def _factors(
-    rules: Rules, candidate: Candidate, now: datetime, distance: int, nearness: int
+    rules: Rules, candidate: Candidate, now_s: int, distance: int, nearness: int
 ) -> Factors:
     """In the order of `WEIGHTS`. What is not asked for is met."""
     need, confirmed = rules.need, rules.confirmed
@@ -274,7 +274,7 @@ def _factors(
         _met(candidate.accepting is Accepting.YES),
         answering_of(answering.median_hours),
         acceptance_of(answering.acceptance),
-        fading(_days_since(candidate.verified_at, now), HALF_FRESHNESS_DAYS),
+        fading(_days_since(candidate.verified_at, now_s), HALF_FRESHNESS_DAYS),
         ONE * assessed // (len(confirmed) or 1),
         _met(rules.speaks(candidate)),
     )
@@ -287,9 +287,8 @@ def _met(yes: bool) -> int:
     return ONE if yes else 0
 
 
-def _days_since(moment: datetime | None, now: datetime) -> int:
+def _days_since(moment: datetime | None, now_s: int) -> int:
     """Whole days; 0 for a moment that is still to come, UNKNOWN for none."""
     if moment is None:
         return UNKNOWN
-    seconds = math.floor(now.timestamp()) - math.floor(moment.timestamp())
-    return max(0, seconds // SECONDS_A_DAY)
+    return max(0, (now_s - math.floor(moment.timestamp())) // SECONDS_A_DAY)
