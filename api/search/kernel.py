@@ -21,12 +21,29 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from api.search.chords import (
+    chord2_of_longest,
+    chord2_to,
+    longest_of,
+    most_distant2,
+    nearest2,
+    shortest_of,
+)
 from api.search.compiled import compiled
 from api.search.geodesic import LONGEST_SHORT_M, geodesic, in_space, prepared, short_geodesic
-from api.search.geometry import SLACK_M, TIGHTEST_RADIUS_M, WIDEST_RADIUS_M
-from api.search.page_kernel import Floats, Last, Page, Rows, Words, Work, order_page, smallest
+from api.search.page_kernel import (
+    Floats,
+    Last,
+    Page,
+    Rows,
+    Words,
+    Work,
+    order_page,
+    smallest,
+)
 
 Columns = tuple[Floats, Floats]
+"""Of every clinic its place in space (n, 3), and what `geodesic` takes of it (n, 3)."""
 """Of every clinic its place in space (n, 3), and what `geodesic` takes of it (n, 3)."""
 Marks = NDArray[np.uint32]
 Layer = tuple[Rows, Floats, Floats, Marks, NDArray[np.int16], int, int]
@@ -81,11 +98,19 @@ def near_page(
 
 @compiled
 def collect(
-    columns: Columns, site: Layer, own: Layer, origin: tuple[float, float], reach: Reach, work: Work
+    columns: Columns,
+    layer: Layer,
+    origin: tuple[float, float],
+    reach: Reach,
+    farthest2: float,
+    work: Work,
+    found: int,
 ) -> int:
-    """Makes every answer a candidate, with its squared chord, and returns how many there are."""
+    """Adds every row of the layer that answers, up to a squared chord, to the candidates, with its
+    squared chord; returns how many there are then."""
     spot = in_space(origin[0], origin[1]), prepared(origin[0], origin[1])
-    return _candidates(columns, site, own, spot, reach, -1.0, len(work[0]), work)
+    everyone = len(work[0])
+    return _walk(columns, layer, spot, reach, (-1.0, -1.0), everyone, work, found, farthest2)[0]
 
 
 @compiled
@@ -112,9 +137,9 @@ def count_within(
 @compiled
 def _side(boxes: Floats, box: int, here: tuple[float, float, float], reach: Reach) -> int:
     """Whether a box lies beyond reach, across its edge, or within."""
-    if _nearest2(boxes, box, here) > reach[2]:
+    if nearest2(boxes, box, here) > reach[2]:
         return _BEYOND
-    return _WITHIN if _most_distant2(boxes, box, here) <= reach[1] else _ACROSS
+    return _WITHIN if most_distant2(boxes, box, here) <= reach[1] else _ACROSS
 
 
 @compiled
@@ -129,7 +154,7 @@ def _rows_within(
     _, inside2, outside2 = reach
     within = undecided = np.uint32(0)
     for i in range(first, end):
-        chord2 = _chord2(space, rows[i], x, y, z)
+        chord2 = chord2_to(space, rows[i], x, y, z)
         within |= np.uint32(chord2 <= inside2) << np.uint32(i - first)
         undecided |= np.uint32(chord2 <= outside2) << np.uint32(i - first)
     undecided ^= within
@@ -144,7 +169,7 @@ def _rows_within(
 @compiled
 def _is_within(columns: Columns, row: int, spot: Spot, reach: Reach) -> bool:
     """Callers ask for no radius so large that a row near it is nearly antipodal."""
-    chord2 = _chord2(columns[0], row, spot[0][0], spot[0][1], spot[0][2])
+    chord2 = chord2_to(columns[0], row, spot[0][0], spot[0][1], spot[0][2])
     if reach[1] < chord2 <= reach[2]:
         return _metres(columns, row, chord2, spot) <= reach[0]
     return chord2 <= reach[1]
@@ -185,7 +210,7 @@ def _candidates(
     # after < 0 means from the start; a distance of exactly `after` is left to the order by id.
     beyond = (-1.0, -1.0)
     if after >= 0:
-        beyond = (_shortest_chord(after) ** 2, _longest_chord(after) ** 2)
+        beyond = (shortest_of(after) ** 2, longest_of(after) ** 2)
     found, farthest2 = _walk(columns, site, spot, reach, beyond, wanted, work, 0, reach[2])
     if found < wanted:
         farthest2 = np.inf
@@ -217,10 +242,10 @@ def _walk(
         found = _take(columns, layer, start, spot, reach, beyond[0], farthest2, work, found)
         found, farthest2 = _thin(wanted, beyond[1], farthest2, work, found)
     for group in range(len(groups)):
-        if _nearest2(groups, group, spot[0]) > farthest2:
+        if nearest2(groups, group, spot[0]) > farthest2:
             continue
         for box in range(group * per_group, min((group + 1) * per_group, len(boxes))):
-            if box == start or _nearest2(boxes, box, spot[0]) > farthest2:
+            if box == start or nearest2(boxes, box, spot[0]) > farthest2:
                 continue
             found = _take(columns, layer, box, spot, reach, beyond[0], farthest2, work, found)
             if found > many:
@@ -246,12 +271,12 @@ def _nearest_box(layer: Layer, here: tuple[float, float, float], surely2: float)
 def _nearest_of(
     boxes: Floats, first: int, last: int, here: tuple[float, float, float], surely2: float
 ) -> int:
-    nearest, nearest2 = -1, np.inf
+    found, least2 = -1, np.inf
     for box in range(first, last):
-        chord2 = _nearest2(boxes, box, here)
-        if chord2 < nearest2 and _most_distant2(boxes, box, here) > surely2:
-            nearest, nearest2 = box, chord2
-    return nearest
+        chord2 = nearest2(boxes, box, here)
+        if chord2 < least2 and most_distant2(boxes, box, here) > surely2:
+            found, least2 = box, chord2
+    return found
 
 
 @compiled
@@ -261,7 +286,7 @@ def _take(
     box: int,
     spot: Spot,
     reach: Reach,
-    nearest2: float,
+    not_before2: float,
     farthest2: float,
     work: Work,
     found: int,
@@ -283,11 +308,11 @@ def _take(
     answering = (added & within) | (also_at_home & ~within) | at_home
     for i in range(first, end):
         row, shift = rows[i], np.uint32(i - first)
-        chord2 = _chord2(space, row, x, y, z)
+        chord2 = chord2_to(space, row, x, y, z)
         out_rows[found], out_chords2[found] = row, chord2
         out_at_home[found] = at_home >> shift & np.uint32(1)
         answers = answering >> shift & np.uint32(1)
-        found += int(answers) & int(nearest2 <= chord2) & int(chord2 <= farthest2)
+        found += int(answers) & int(not_before2 <= chord2) & int(chord2 <= farthest2)
     return found
 
 
@@ -304,7 +329,7 @@ def _thin(
         count += int(chords2[i] > surely2)
     if count < wanted:
         return found, farthest2
-    farthest2 = min(farthest2, _chord2_of_longest(smallest(room, count, wanted)))
+    farthest2 = min(farthest2, chord2_of_longest(smallest(room, count, wanted)))
     kept = 0
     for i in range(found):
         chord2 = chords2[i]
@@ -332,51 +357,3 @@ def _metres(columns: Columns, row: int, chord2: float, spot: Spot) -> float:
     if chord2 <= LONGEST_SHORT_M**2:
         return short_geodesic(spot[0], space[row, 0], space[row, 1], space[row, 2], chord2)
     return geodesic(spot[1], ready[row, 0], ready[row, 1], ready[row, 2])
-
-
-@compiled
-def _chord2(space: Floats, row: int, x: float, y: float, z: float) -> float:
-    dx, dy, dz = space[row, 0] - x, space[row, 1] - y, space[row, 2] - z
-    return dx * dx + dy * dy + dz * dz
-
-
-@compiled
-def _nearest2(boxes: Floats, box: int, here: tuple[float, float, float]) -> float:
-    """The square of the shortest chord from a point in space to a box."""
-    dx = max(boxes[box, 0] - here[0], 0.0, here[0] - boxes[box, 3])
-    dy = max(boxes[box, 1] - here[1], 0.0, here[1] - boxes[box, 4])
-    dz = max(boxes[box, 2] - here[2], 0.0, here[2] - boxes[box, 5])
-    return dx * dx + dy * dy + dz * dz
-
-
-@compiled
-def _most_distant2(boxes: Floats, box: int, here: tuple[float, float, float]) -> float:
-    """The square of the longest chord from a point in space to a box."""
-    dx = max(here[0] - boxes[box, 0], boxes[box, 3] - here[0])
-    dy = max(here[1] - boxes[box, 1], boxes[box, 4] - here[1])
-    dz = max(here[2] - boxes[box, 2], boxes[box, 5] - here[2])
-    return dx * dx + dy * dy + dz * dz
-
-
-@compiled
-def _longest_chord(distance: float) -> float:
-    """As `geometry.longest_chord`: nothing within the distance has a longer chord."""
-    angle = min(distance / (2 * WIDEST_RADIUS_M), math.pi / 2)
-    return 2 * WIDEST_RADIUS_M * math.sin(angle) + SLACK_M
-
-
-@compiled
-def _shortest_chord(distance: float) -> float:
-    """As `geometry.shortest_chord`: nothing beyond the distance has a shorter chord."""
-    angle = min(distance / (2 * TIGHTEST_RADIUS_M), math.pi / 2)
-    return max(0.0, 2 * TIGHTEST_RADIUS_M * math.sin(angle) - SLACK_M)
-
-
-@compiled
-def _chord2_of_longest(chord2: float) -> float:
-    """The largest squared chord of a point that may be nearer than one at this squared chord."""
-    chord = math.sqrt(chord2) + SLACK_M
-    if chord >= 2 * TIGHTEST_RADIUS_M * 0.999:
-        return np.inf
-    farthest = 2 * TIGHTEST_RADIUS_M * math.asin(chord / (2 * TIGHTEST_RADIUS_M))
-    return _longest_chord(farthest) ** 2

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from api.search import kernel
 from api.search.compiled import compiled
 from api.search.geometry import boxes
-from api.search.index import SearchIndex
 
 ROWS_A_BOX: Final = 32
 BOXES_A_GROUP: Final = 32
@@ -23,21 +22,24 @@ BOXES_A_GROUP: Final = 32
 class Layer:
     """Ascending rows that have a point, with the weight of each (-1, 0 or 1).
 
+    `space` and `bits` are columns of the index: where clinics are in space, and their codes.
+
     Sizes are for tests: rows a box, at most 32, and boxes a group, at most 1,000.
     """
 
     def __init__(
         self,
-        index: SearchIndex,
+        space: NDArray[np.float64],
+        bits: NDArray[np.uint64],
         rows: NDArray[np.int32],
         weights: NDArray[np.int8],
         sizes: tuple[int, int] = (ROWS_A_BOX, BOXES_A_GROUP),
     ) -> None:
         self.rows = rows
         self.weights = weights
-        self._bits = index.clinic_bits
+        self._bits = bits
         self._sizes = sizes
-        self._boxes = boxes(index.space[rows], sizes[0])
+        self._boxes = boxes(space[rows], sizes[0])
         self._groups = boxes(self._boxes, sizes[1])
         self._parts: dict[bytes, kernel.Layer] = {}
 

@@ -44,7 +44,9 @@ class Common:
             self._clinics &= self.scores > 0
         self.ways = ways_to_answer(index, filters, self._clinics, NOWHERE)
         placed = _placed(index, np.flatnonzero(self.ways))
-        self.site = Layer(index, placed, np.full(len(placed), ADDED, np.int8), sizes)
+        self.site = Layer(
+            index.space, index.clinic_bits, placed, np.full(len(placed), ADDED, np.int8), sizes
+        )
         self._of_state: dict[str | None, Matches] = {}
 
     @property
@@ -80,7 +82,7 @@ class Matches:
         changed = _placed(index, np.flatnonzero(ways != common.ways))
         weights = np.where(ways[changed] & AT_HOME, AT_HOME_ONLY, ADDED).astype(np.int8)
         weights[common.ways[changed] != 0] = ALSO_AT_HOME
-        self.own = Layer(index, changed, weights, sizes)
+        self.own = Layer(index.space, index.clinic_bits, changed, weights, sizes)
         self.home = changed[weights != ADDED]
         answering = np.flatnonzero(ways).astype(np.int32)
         self._unplaced = answering[np.isnan(index.points[answering, 0])]

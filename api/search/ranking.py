@@ -113,10 +113,17 @@ class Ranking:
             rows = matches.everywhere()
             ties = np.zeros(len(rows))
         else:
-            site, own = matches.site.counting(NO_PLACES), matches.own.counting(NO_PLACES)
-            found = kernel.collect(
-                self._columns, site, own, (point.lat, point.lon), _reach(radius_m), self._work
-            )
+            here, reach, found = (point.lat, point.lon), _reach(radius_m), 0
+            for layer, farthest2 in ((matches.site, reach[2]), (matches.own, math.inf)):
+                found = kernel.collect(
+                    self._columns,
+                    layer.counting(NO_PLACES),
+                    here,
+                    reach,
+                    farthest2,
+                    self._work,
+                    found,
+                )
             rows, ties = self._work[0][:found].copy(), self._work[1][:found].copy()
         return self._by_key(matches, rows, ties, point, radius_m, sort, after, limit, places)
 

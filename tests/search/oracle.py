@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
+from fractions import Fraction
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -111,9 +112,11 @@ def _clinic_holds(clinic: ClinicProfile, filters: Filters) -> bool:
 def _in_box(clinic: ClinicProfile, bbox: tuple[float, float, float, float]) -> bool:
     if clinic.lat is None or clinic.lon is None:
         return False
-    west, south, east, north = bbox
+    south, north = bbox[1], bbox[3]
+    # As fractions: a point 1e-193 degrees outside would be rounded into the box.
+    lon, west, east = Fraction(clinic.lon), Fraction(bbox[0]), Fraction(bbox[2])
     width = (east - west) % 360 if west > east else east - west
-    return south <= clinic.lat <= north and (clinic.lon - west) % 360 <= width
+    return south <= clinic.lat <= north and (lon - west) % 360 <= width
 
 
 def _is_open(clinic: ClinicProfile, moment: datetime) -> bool:
