@@ -202,7 +202,7 @@ def _asked(index: SearchIndex, need: Need, now_s: int) -> Asked:
         must_assess=flags.mask("assesses", must)[0] if must <= known else NO_CLINIC_HAS,
         should_assess=flags.mask("assesses", confirmed)[0],
         confirmed=len(confirmed),
-        longest_wait=math.inf if longest is None else longest,
+        longest_wait=math.inf if longest is None else float(longest),
         anyone_preferred=bool(need.preferred),
         now=now_s,
     )
@@ -226,7 +226,7 @@ def _same_language(index: SearchIndex, language: str) -> list[str]:
 
 def reach_from(near: tuple[float, float] | None, limit_m: float | None) -> Reach:
     """From nowhere, nothing is near."""
-    limit = math.inf if limit_m is None else limit_m
+    limit = math.inf if limit_m is None else float(limit_m)
     here, centre = (NOWHERE, NOWHERE) if near is None else (prepared(*near), in_space(*near))
     if limit == math.inf:
         return Reach(here, centre, limit, limit, limit)

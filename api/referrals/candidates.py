@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from api.referrals.candidate_rows import Judged, judged, resolved, rows_of
 from api.referrals.matching import Excluded, Matches, match
 from api.referrals.nearest import Nearest, away_m
-from api.referrals.needs import Answering, Candidate, Need, Offered
+from api.referrals.needs import Answering, AskedCondition, Candidate, Need, Offered
 from api.referrals.remedies import suggestions
 from api.referrals.scoring import ONE
 from api.referrals.weeks import week_of
@@ -143,6 +143,15 @@ def find_candidates(
     unable = [_candidate(index, row, away, weeks) for row, away in failed.items()]
     totals = (len(rows.passed), max(len(rows.failed), len(unable)))
     return Found(index, need, now, (most_ranked, most_excluded), able, unable, totals)
+
+
+def compile_ahead(now: datetime) -> None:
+    """Has the compiled code ready, which in a fresh installation takes some seconds; what it was
+    compiled for is kept on disk. Whoever answers requests calls this before the first one."""
+    nowhere = Need(
+        conditions=(AskedCondition(code=""),), near=(0.0, 0.0), state="", max_distance_m=1.0
+    )
+    find_candidates(SearchIndex({}), nowhere, now)
 
 
 class _Weeks:
