@@ -7,18 +7,55 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
+from uuid import uuid4
 
 import httpx
 import msgspec
 import pytest
 
 from api.operations import ProblemDocument
+from api.referrals.examples import REFERRAL
 from openapi.__main__ import COMMITTED
 
 Json = dict[str, Any]
 
 CANARY: Final = "canary-5e2d9a"
 DOCUMENT: Final[Json] = json.loads(COMMITTED.read_bytes())
+NOBODY: Final = "0190a7c2-5f0e-7d4b-9a53-2f6f0f3c1a77"
+"""The id of nothing."""
+ONE_CLINIC: Final = "0190a7c2-5f0e-7d4b-9a53-2f6f0f3c1a78"
+"""In a body it stands for a clinic that is there; see `stage.Stage.call`."""
+ANOTHER_CLINIC: Final = "0190a7c2-5f0e-7d4b-9a53-2f6f0f3c1a79"
+
+_PREFERENCES: Final[Json] = {
+    **REFERRAL["preferences"],
+    "clinics": [ONE_CLINIC],
+    "exclude": [ANOTHER_CLINIC],
+}
+_REFERRAL: Final[Json] = {
+    **REFERRAL,
+    "preferences": _PREFERENCES,
+    "consent": {**REFERRAL["consent"], "notify": False},
+    "referrer": {
+        "name": "Example Physician",
+        "registration": {"system": "npi", "value": "1234567893"},
+        "organization": "Example Surgery",
+        "phone": "+16025550101",
+        "email": "physician@surgery.example",
+    },
+    "duplicate_reason": "The other one is for the other hand.",
+}
+# Where the documented example leaves out what may be left out.
+_WITH_EVERYTHING: Final[dict[str, Json]] = {
+    "sendReferral": _REFERRAL,
+    "matchReferral": _REFERRAL,
+    "routeReferral": {"preferences": _PREFERENCES},
+    "replayDeliveries": {
+        "since": "2026-11-22T00:00:00Z",
+        "deliveries": [NOBODY],
+        "only": "dead",
+    },
+}
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,10 +66,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     needs_key: bool
     needs_version: bool
     """Whether it takes If-Match."""
+    needs_name: bool
+    """Whether it takes an Idempotency-Key."""
     query: Mapping[str, Json]
     """The schema of each query parameter."""
     body: Json | None
-    """The documented example."""
+    """A right one: the documented example, or one with more in it."""
+    body_schema: Json
+    body_is_optional: bool
     success: Json
 
     def at(self, part: str) -> str:
@@ -42,7 +83,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def target(self) -> str:
         """A path that finds nothing, or the only one there is."""
-        return self.at("0190a7c2-5f0e-7d4b-9a53-2f6f0f3c1a77")
+        return self.at(NOBODY)
 
     def required(self) -> dict[str, str]:
         """The query parameters that cannot be left out."""
@@ -52,14 +93,19 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 def _operation(path: str, method: str, told: Json) -> Operation:
     parameters = cast("list[Json]", told.get("parameters", []))
     contents = cast("list[Json]", list(told.get("requestBody", {}).get("content", {}).values()))
+    headers = {each["name"] for each in parameters if each["in"] == "header"}
+    example = contents[0]["example"] if contents else None
     return Operation(
         id=told["operationId"],
         method=method.upper(),
         path=path,
         needs_key="security" in told,
-        needs_version=any(each["name"] == "If-Match" for each in parameters),
+        needs_version="If-Match" in headers,
+        needs_name="Idempotency-Key" in headers,
         query={each["name"]: each["schema"] for each in parameters if each["in"] == "query"},
-        body=contents[0]["example"] if contents else None,
+        body=_WITH_EVERYTHING.get(told["operationId"], example),
+        body_schema=contents[0]["schema"] if contents else {},
+        body_is_optional=not told.get("requestBody", {}).get("required", False),
         success=next(told["responses"][each] for each in told["responses"] if each < "400"),
     )
 
@@ -97,6 +143,8 @@ def call(
 ) -> httpx.Response:
     """A call in which everything is right that is not given."""
     sent = {"If-Match": "*"} if operation.needs_version else {}
+    if operation.needs_name:
+        sent["Idempotency-Key"] = uuid4().hex
     if content is None and operation.body is not None:
         content = json.dumps(operation.body).encode()
     if content is not None:

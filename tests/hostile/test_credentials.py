@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import httpx
 
 from tests.faults.deployment import Deployment, caller
 from tests.hostile.operations import CANARY, Operation, call, each_operation, problem_of
+from tests.hostile.stage import Stage
 from tests.services import Service
 
 
@@ -58,15 +61,38 @@ def needs_scope(operation: Operation) -> bool:
     return operation.needs_key and not operation.path.startswith("/v1/webhooks")
 
 
+BY_CLINICS: Final = {"schedule", "no-show", "start", "complete", "return"}
+
+
+def other_scopes(operation: Operation, clinic: str) -> tuple[str, ...]:
+    """All that a key can have and this operation has no use for."""
+    if not operation.path.startswith(("/v1/referrals", "/v1/offers")):
+        scope = "directory:write" if operation.path.startswith(("/v1/keys", "/v1/audit")) else "admin"
+        return (scope, "referrals:write")
+    neither = ("directory:write", "admin")
+    if operation.path.startswith("/v1/offers"):
+        return (*neither, "referrals:write")
+    if operation.path.rpartition("/")[2] in BY_CLINICS:
+        return (*neither, "referrals:write")
+    # Both sides read.
+    return neither if operation.method == "GET" else (*neither, f"clinic:{clinic}")
+
+
 @each_operation(needs_scope)
 def test_with_a_key_for_something_else(
-    hostile: Deployment, target: Service, operation: Operation
+    hostile: Deployment, target: Service, stage: Stage, operation: Operation
 ) -> None:
-    scope = "directory:write" if operation.path.startswith("/v1/keys") else "admin"
-    with caller(target, hostile.key(scope, "referrals:write")) as client:
-        assert problem_of(call(client, operation), 403)["type"] == "/problems/forbidden"
+    key = hostile.key(*other_scopes(operation, stage.clinic))
+    with caller(target, key) as client:
+        # What it names is there, and is not looked for.
+        there = stage.target(operation)
+        answer = call(client, operation, target=there)
+        assert problem_of(answer, 403)["type"] == "/problems/forbidden"
+        nowhere = call(client, operation)
+        assert problem_of(nowhere, 403)["detail"] == answer.json()["detail"]
         # Also where there is nothing to be right about.
-        problem_of(call(client, operation, content=CANARY.encode()), 403)
+        problem_of(call(client, operation, target=there, content=CANARY.encode()), 403)
+        problem_of(call(client, operation, target=there, raw_query=f"{CANARY}=1"), 403)
 
 
 def test_a_clinics_own_key_opens_no_other_door(

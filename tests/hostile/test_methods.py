@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.faults.deployment import Deployment
 from tests.hostile.operations import (
     CANARY,
     DOCUMENT,
@@ -16,6 +17,7 @@ from tests.hostile.operations import (
     methods_of,
     problem_of,
 )
+from tests.hostile.stage import Stage
 from tests.services import Service
 
 EXISTING = {
@@ -30,6 +32,24 @@ OF_THE_DIRECTORY = {
     "/v1/clinics/{key}/history",
     "/v1/clinics/{key}/merge",
     "/v1/duplicates",
+    "/v1/offers",
+    "/v1/offers/{offer}",
+    "/v1/offers/{offer}/accept",
+    "/v1/offers/{offer}/ask",
+    "/v1/offers/{offer}/decline",
+    "/v1/referrals",
+    "/v1/referrals/matches",
+    "/v1/referrals/{referral}",
+    "/v1/referrals/{referral}/answer",
+    "/v1/referrals/{referral}/cancel",
+    "/v1/referrals/{referral}/complete",
+    "/v1/referrals/{referral}/confirm-screening",
+    "/v1/referrals/{referral}/history",
+    "/v1/referrals/{referral}/no-show",
+    "/v1/referrals/{referral}/return",
+    "/v1/referrals/{referral}/route",
+    "/v1/referrals/{referral}/schedule",
+    "/v1/referrals/{referral}/start",
     "/v1/regions",
     "/v1/regions/{code}",
     "/v1/stale",
@@ -37,12 +57,12 @@ OF_THE_DIRECTORY = {
 
 
 @pytest.fixture(scope="module")
-def existing(operator: httpx.Client) -> dict[str, str]:
+def existing(hostile: Deployment, stage: Stage) -> dict[str, str]:
     """For each path one that is there."""
-    clinic = operator.get("/v1/clinics?limit=1").json()["items"][0]["clinic"]["id"]
-    key = operator.get("/v1/keys").json()["items"][0]["id"]
-    parts = {**EXISTING, **{path: clinic for path in PATHS if "{key}" in path}}
+    key = hostile.key("admin").split("_")[2]
+    parts = {**EXISTING, **{path: stage.another_clinic for path in PATHS if "{key}" in path}}
     parts |= {path: key for path in PATHS if "{key_id}" in path}
+    parts |= {path: stage.id_for(path) for path in stage.paths}
     return {path: path.replace(path[path.find("{") :].partition("}")[0] + "}", parts[path])
             if path in parts else path for path in PATHS}  # fmt: skip
 
