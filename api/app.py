@@ -40,6 +40,7 @@ from api.referrals.clocks import Clocks
 from api.referrals.employment import Jobs
 from api.referrals.sealing import Sealer
 from api.referrals.step import ReferralServices
+from api.search.direct import DirectSearch
 from api.search.follower import Follower
 from api.search.places import Places
 from api.search.service import SearchService
@@ -160,7 +161,7 @@ def create_app(
         debug=False,
     )
     app.asgi_handler = Edge(
-        app.asgi_handler,
+        DirectSearch(app.asgi_handler, state.search, doors.opened),
         clock=clock,
         requests=requests,
         gate=gate,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from hashlib import sha256
+from hashlib import blake2b
 from uuid import UUID
 
 import msgspec
@@ -78,4 +78,5 @@ def _sign(key: bytes, fingerprint: bytes, near: str | None, body: bytes) -> byte
     place = b"" if near is None else near.encode()
     # The length keeps the place and the body apart.
     message = b"%b%d:%b%b" % (fingerprint, len(place), place, body)
-    return hmac.digest(key, message, sha256)[:SIGNATURE_BYTES]
+    # BLAKE2 takes a key by itself (RFC 7693): an HMAC by OpenSSL takes five times as long.
+    return blake2b(message, key=key, digest_size=SIGNATURE_BYTES).digest()

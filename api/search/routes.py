@@ -17,7 +17,7 @@ from api.directory.schemas import ClinicProfile
 from api.errors import NotFound
 from api.operations import answers, documented, problems
 from api.parameters import read_query
-from api.search.encoded import Encoded
+from api.search.direct import versioned
 from api.search.examples import PLACES, PROFILE, REGION, REGIONS, SEARCH
 from api.search.parameters import SearchParameters
 from api.search.place import Candidate
@@ -88,8 +88,7 @@ def _versioned(state: State) -> dict[str, str]:
 )
 async def search_clinics(request: Request[Any, Any, State]) -> ASGIApp:
     search = _search(request.app.state)
-    answer = await search.answer(request.scope["query_string"])
-    return Encoded(answer, [(b"directory-version", b"%d" % search.index.version)])
+    return versioned(search, await search.answer(request.scope["query_string"]))
 
 
 @get(

@@ -78,6 +78,16 @@ class SearchService:
     async def answer(self, query_string: bytes) -> bytes:
         """The answer to `GET /v1/clinics` as JSON. Raises the problems of `understand` and
         `Places.find`."""
+        answer = self.answer_at_once(query_string)
+        if answer is not None:
+            return answer
+        question = self._questions.understand(query_string)
+        assert question.asked.near is not None, "without a place there is nothing to wait for"
+        origin = await self._places.find(question.asked.near)
+        return self._put_together(query_string, question, origin)
+
+    def answer_at_once(self, query_string: bytes) -> bytes | None:
+        """As `answer`; None when it takes more to find the place than is known here."""
         search = self.search()
         kept = self._answers.get(search.index.version, query_string)
         if kept is not None:
@@ -85,7 +95,12 @@ class SearchService:
         question = self._questions.understand(query_string)
         origin, near = None, question.asked.near
         if near is not None:
-            origin = self._places.find_local(near) or await self._places.find(near)
+            origin = self._places.find_local(near)
+            if origin is None:
+                return None
+        return self._put_together(query_string, question, origin)
+
+    def _put_together(self, query_string: bytes, question: Question, origin: Place | None) -> bytes:
         answer = self.search().answer(question, origin)
         if _stays_true(question, origin):
             self._answers.put(self.index.version, query_string, answer)
