@@ -1,6 +1,6 @@
-"""`make bench`: what the directory does, as ratios measured side by side in one run.
+"""`make bench`: what the service does, as ratios measured side by side in one run.
 
-Needs wrk. Takes about ten minutes; `--quick` leaves the million clinics out.
+Needs wrk. Takes about a quarter of an hour; `--quick` leaves the million clinics out.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from db.embedded import EmbeddedPostgres
+from tests.bench.deadlines import all_acted_on_s
 from tests.bench.directories import bench_directory, import_rate
 from tests.bench.load import wrk_is_there
+from tests.bench.referring import declined_p99_ms, measure_dry_runs, measure_sending
 from tests.bench.searching import measure_growth, measure_searches
 from tests.bench.service import Service
 from tests.bench.writing import sight_p99_ms
@@ -76,6 +78,9 @@ def _measure(
             Line("a write in one process to its sight in another, p99", f"{p99:.0f} ms",
                  "≤ 200 ms", p99 <= 200)
         )  # fmt: skip
+        _dry_runs(service, folder, console, lines)
+    with Service(dsn, folder, processes=2) as service:
+        _referrals(service, folder, console, lines)
     if with_million:
         _growth(server, folder, console, lines)
 
@@ -98,6 +103,34 @@ def _resources(service: Service, lines: list[Line]) -> None:
              "≤ 400 MB", memory <= 400),
         Line("time from start to first answer at 100,000 clinics", f"{start:.1f} s",
              "≤ 6 s", start <= 6),
+    ]  # fmt: skip
+
+
+def _dry_runs(service: Service, folder: Path, console: Console, lines: list[Line]) -> None:
+    console.print("Matching …")
+    ratio, runs, searches = measure_dry_runs(service, folder)
+    a, b = statistics.median(runs), statistics.median(searches)
+    lines.append(
+        Line("p50 of a dry run ÷ p50 of a near-me search", f"{ratio:.1f}", "≤ 10", ratio <= 10,
+             f"{a:.2f} ms ÷ {b:.2f} ms")
+    )  # fmt: skip
+
+
+def _referrals(service: Service, folder: Path, console: Console, lines: list[Line]) -> None:
+    console.print("Sending referrals …")
+    p99 = asyncio.run(declined_p99_ms(service))
+    sent = measure_sending(service, folder)
+    console.print("Letting 1,000 of 100,000 open offers expire …")
+    late = asyncio.run(all_acted_on_s(service))
+    lines += [
+        Line("referrals sent, routed and durable, two processes", f"{sent.rate:,.0f}/s",
+             "≥ 150", sent.rate >= 150),
+        Line("the same ÷ an insert of as many bytes", f"{sent.ratio:.2f}", "≥ 0.35",
+             sent.ratio >= 0.35, f"{sent.rate:,.0f}/s ÷ {sent.inserts:,.0f}/s, {sent.bytes:,} B"),
+        Line("a clinic's no to the next one's offer, 1,000 open, p99", f"{p99:.0f} ms",
+             "≤ 500 ms", p99 <= 500),
+        Line("1,000 deadlines in one second, 100,000 offers open", f"{late:.1f} s", "≤ 10 s",
+             late <= 10),
     ]  # fmt: skip
 
 
