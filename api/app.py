@@ -36,6 +36,7 @@ from api.metrics import Gauges, Requests, make_registry
 from api.problems import answer_problem
 from api.rates.gate import Gate
 from api.rates.sharing import Sharing
+from api.referrals.candidates import compile_ahead
 from api.referrals.clocks import Clocks
 from api.referrals.employment import Jobs
 from api.referrals.sealing import Sealer
@@ -209,6 +210,8 @@ async def _follow(state: State, settled: asyncio.Event) -> None:
         await follower.first_try.wait()
         settled.set()
         await follower.loaded.wait()
+        # Seconds at the very first start, when nothing compiled is kept yet: not for a referrer.
+        await asyncio.to_thread(compile_ahead, state.clock.now())
         settle()
         state.doors.opened.set()
         settled.set()
