@@ -39,6 +39,7 @@ from api.referrals.access import (
     services_of,
     takes_part,
 )
+from api.referrals.errors import ImmediateRisk
 from api.referrals.idempotency import Answer, request_of
 from api.referrals.listing import ReferralsQuery
 from api.referrals.match_views import MatchesView
@@ -106,6 +107,9 @@ async def send_referral(
     named = request_of(services.keyring, caller.principal, header, sending.SEND, data)
     try:
         prepared = await sending.prepared(services, data)
+    except ImmediateRisk:
+        # Whom to call comes before all else. Such a referral was never taken before.
+        raise
     except Problem:
         # A clinic that it names may be gone since: the answer to the first request stands.
         async with acting(request, caller) as act:

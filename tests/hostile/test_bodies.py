@@ -172,9 +172,7 @@ def test_what_some_fields_take(
 
 
 @each_operation(takes_body)
-def test_what_is_not_json(
-    operator: httpx.Client, stage: Stage, operation: Operation
-) -> None:
+def test_what_is_not_json(operator: httpx.Client, stage: Stage, operation: Operation) -> None:
     whole = json.dumps(operation.body)
     for raw in (
         *(() if operation.body_is_optional else (b"",)),
@@ -203,9 +201,7 @@ def test_what_is_not_json(
 
 
 @each_operation(takes_body)
-def test_40_000_deep(
-    operator: httpx.Client, stage: Stage, operation: Operation
-) -> None:
+def test_40_000_deep(operator: httpx.Client, stage: Stage, operation: Operation) -> None:
     problem_of(stage.call(operator, operation, content=b"[" * 40_000), 400)
     problem_of(stage.call(operator, operation, content=b'{"a":' * 13_000), 400)
 
@@ -223,9 +219,7 @@ def test_fields_that_are_the_services_own(
 
 
 @each_operation(takes_body)
-def test_keys_that_stand_twice(
-    operator: httpx.Client, stage: Stage, operation: Operation
-) -> None:
+def test_keys_that_stand_twice(operator: httpx.Client, stage: Stage, operation: Operation) -> None:
     assert operation.body is not None
     for name, value in operation.body.items():
         again = f'{{"{name}": "{CANARY}", {json.dumps(operation.body)[1:]}'
@@ -235,9 +229,7 @@ def test_keys_that_stand_twice(
 
 
 @each_operation(takes_body)
-def test_other_kinds_of_content(
-    operator: httpx.Client, stage: Stage, operation: Operation
-) -> None:
+def test_other_kinds_of_content(operator: httpx.Client, stage: Stage, operation: Operation) -> None:
     for kind in (
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -285,9 +277,7 @@ def test_bodies_beyond_the_limit(
 
 
 @each_operation(lambda each: each.needs_version)
-def test_versions_that_are_none(
-    operator: httpx.Client, stage: Stage, operation: Operation
-) -> None:
+def test_versions_that_are_none(operator: httpx.Client, stage: Stage, operation: Operation) -> None:
     is_of_a_clinic = operation.path.startswith("/v1/clinics")
     target = operation.at(stage.another_clinic) if is_of_a_clinic else stage.target(operation)
     content = None

@@ -67,7 +67,9 @@ BY_CLINICS: Final = {"schedule", "no-show", "start", "complete", "return"}
 def other_scopes(operation: Operation, clinic: str) -> tuple[str, ...]:
     """All that a key can have and this operation has no use for."""
     if not operation.path.startswith(("/v1/referrals", "/v1/offers")):
-        scope = "directory:write" if operation.path.startswith(("/v1/keys", "/v1/audit")) else "admin"
+        scope = (
+            "directory:write" if operation.path.startswith(("/v1/keys", "/v1/audit")) else "admin"
+        )
         return (scope, "referrals:write")
     neither = ("directory:write", "admin")
     if operation.path.startswith("/v1/offers"):
