@@ -67,7 +67,8 @@ create index referral_of_owner on referral (owner_clinic_id, updated_at, id)
     where owner_clinic_id is not null;
 create index referral_offered_to on referral using gin (offered_to) where offered_to <> '{}';
 create index referral_due on referral (due_at) where due_at is not null;
-create index referral_fingerprint on referral using gin (fingerprints)
+-- Looked at whenever one is sent: what is pending would be read through each time.
+create index referral_fingerprint on referral using gin (fingerprints) with (fastupdate = off)
     where state not in ('completed', 'cancelled');
 create index referral_closed on referral (closed_at) where closed_at is not null;
 

@@ -21,13 +21,12 @@ from (select) as always
 left join idempotency as given on given.principal = $1 and given.key_hash = $2
 left join sealed_key as key on key.referral_id = given.referral_id
 left join lateral (
-    select referral.id
+    -- All of them and then the first: in search of one alone the planner would walk the table.
+    select (array_agg(referral.id order by referral.id))[1] as id
     from referral
     where referral.fingerprints && $3
         and referral.referrer = $1
         and referral.state not in ('completed', 'cancelled')
-    order by referral.id
-    limit 1
 ) as open on true
 
 -- name: insert_referral

@@ -59,6 +59,8 @@ async def practice(
         running(app),
         httpx.AsyncClient(transport=transport, base_url="http://clinicway.example") as client,
     ):
+        # A start gives up waiting for it when the machine is busy.
+        await app.state.doors.opened.wait()
         practice = Practice(client, app, pool, clock)
         practice.key = await practice.new_key("referrals:write")
         practice.operator = await practice.new_key("directory:write")
