@@ -13,7 +13,8 @@ from rich.console import Console
 from api.clock import SystemClock
 from api.commands.arguments import flags_of, parser
 from api.commands.failures import CommandError, told_in_a_sentence
-from api.settings import Settings, process_environment, read_settings, unknown_variables
+from api.environment import process_environment, read_settings, unknown_variables
+from api.settings import Settings
 
 # The commands are imported where they are chosen. Server processes import this file again, and
 # numba must not be imported before it is known where compiled code is kept.

@@ -15,7 +15,7 @@ import pytest
 from api.commands.bench import run_bench
 from api.commands.compiled import VARIABLE, keep_compiled_code
 from api.commands.failures import CommandError
-from api.settings import process_environment, set_in_environment
+from api.environment import process_environment, set_in_environment
 from tests.conftest import execute, run_apart
 from tests.services import ROOT, Service, clinicway, data_folder, eventually, serving
 from tests.serving import free_port

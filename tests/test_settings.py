@@ -12,14 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.commands.arguments import flags_of, parser
-from api.settings import (
-    SETTINGS,
-    Setting,
-    Settings,
-    SettingsError,
-    read_settings,
-    unknown_variables,
-)
+from api.environment import SettingsError, read_settings, unknown_variables
+from api.settings import SETTINGS, Setting, Settings
 
 DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
 ROW = re.compile(

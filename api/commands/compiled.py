@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from api.settings import process_environment, set_in_environment
+from api.environment import process_environment, set_in_environment
 
 VARIABLE: Final = "NUMBA_CACHE_DIR"
 SOURCE: Final = Path(__file__).parents[1] / "search"

@@ -20,9 +20,10 @@ from api.commands.checkup import DatabaseFacts, look_at_database, postgres_versi
 from api.commands.failures import FAILED, CommandError
 from api.commands.owner import listens
 from api.commands.ports import PortError, claim_port
+from api.environment import SettingsError, read_settings, unknown_variables
 from api.keyring import Keyring
 from api.keyring_file import KeyringError
-from api.settings import Settings, SettingsError, read_settings, unknown_variables
+from api.settings import Settings
 from db.embedded import EmbeddedPostgresError, find_running
 from db.errors import DatabaseError
 from db.roles import GRANT_ROLES, MAKE_ROLES, ROLES

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from api.commands.ports import PortError
+from api.environment import SettingsError
 from api.keyring_file import KeyringError
-from api.settings import SettingsError
 from db.embedded import EmbeddedPostgresError
 from db.errors import DatabaseError, DatabaseUnavailable
 from db.migrate import MigrationError

@@ -16,8 +16,9 @@ import msgspec
 
 from api.commands.ports import claim_port
 from api.commands.serve import make_server
+from api.environment import read_settings
 from api.logs import configure_logs
-from api.settings import Settings, read_settings
+from api.settings import Settings
 
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
