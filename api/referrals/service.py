@@ -110,8 +110,9 @@ async def by_referrer(act: Act, referral_id: UUID, expected: Expected, doing: Do
         raise NoSuchReferral
     viewer = Viewer(sight=Sight.ALL)
     await _done(act, case, viewer, expected, doing, RoleInReferral.REFERRER)
+    shown = await _shown(act, case, viewer)
     await _recorded(act, case, doing)
-    return await _shown(act, case, viewer)
+    return shown
 
 
 async def by_owner(act: Act, referral_id: UUID, expected: Expected, doing: Doing) -> Shown:
@@ -122,11 +123,12 @@ async def by_owner(act: Act, referral_id: UUID, expected: Expected, doing: Doing
         raise NoSuchReferral
     viewer = Viewer(sight=Sight.OWNED, clinic_id=case.referral.owner)
     await _done(act, case, viewer, expected, doing, RoleInReferral.CLINIC)
-    await _recorded(act, case, doing)
     if case.referral.owner != viewer.clinic_id:
         # Given back: the patient is not this clinic's any more.
         viewer = Viewer(sight=Sight.OFFERED, clinic_id=viewer.clinic_id)
-    return await _shown(act, case, viewer)
+    shown = await _shown(act, case, viewer)
+    await _recorded(act, case, doing)
+    return shown
 
 
 async def by_offer(act: Act, offer_id: UUID, expected: Expected, doing: Doing) -> Shown:
@@ -146,8 +148,9 @@ async def by_offer(act: Act, offer_id: UUID, expected: Expected, doing: Doing) -
         sight=Sight.OFFERED, clinic_id=offer.clinic_id
     )
     await _done(act, case, viewer, expected, doing, RoleInReferral.CLINIC, offer)
+    shown = await _shown(act, case, viewer, offer_id)
     await _recorded(act, case, doing, offer_id)
-    return await _shown(act, case, viewer, offer_id)
+    return shown
 
 
 async def look(act: Act, referral_id: UUID, action: AuditAction) -> Shown:
