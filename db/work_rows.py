@@ -29,10 +29,12 @@ class NoticeContextRow(msgspec.Struct, frozen=True, kw_only=True):
     """Where a notice goes, and what it is about. The last three are null unless the address may
     stand in the sealed part."""
 
+    id: UUID
     state: ReferralState
     step_offer_id: UUID | None
     step_clinic_id: UUID | None
     email: str | None
+    has_webhooks: bool
     sealed: bytes | None
     keyring_id: str | None
     wrapped: bytes | None

@@ -1,5 +1,5 @@
-"""Sending the notices that are due: claimed in one transaction, sent outside of any, and what came
-of it written down in another.
+"""Sending the notices that are due: a batch is claimed in one transaction, sent outside of any, and
+what came of it written down by one statement.
 
 A notice that was claimed and of which nothing more is heard (the process died, or stood still) is
 claimed again when the lease has run out, and sent under the same id: at least once. Whoever wakes
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import format_datetime
 from typing import Final
 from uuid import UUID
@@ -33,16 +33,9 @@ from api.notices.texts import TEXTS
 from api.partners.webhooks.events import EventType, ReferralData
 from api.partners.webhooks.queueing import queue_event
 from api.referrals.sealing import Sealer
-from db.connection import Connection
 from db.errors import DatabaseError
 from db.pool import Pool
-from db.queries.notices import (
-    claim_notices,
-    notice_context,
-    notice_given_up,
-    notice_put_off,
-    notice_sent,
-)
+from db.queries.notices import claim_notices, note_attempts, notice_contexts
 from db.sealing_rows import SealedKeyRow
 from db.states import Audience
 from db.work_rows import NoticeContextRow, NoticeRow
@@ -106,6 +99,9 @@ class NoticeSender:
         """Attempts since the process began."""
         self.given_up = 0
 
+    def is_busy(self) -> bool:
+        return self._batch.locked()
+
     async def send_due(self, referral_id: UUID | None = None) -> int:
         """One attempt for each of up to `AT_ONCE` notices that are due, those of one referral if
         it is named; how many there were. Raises DatabaseError when nothing could be claimed."""
@@ -118,57 +114,68 @@ class NoticeSender:
                     lease_seconds=self._lease_seconds,
                     referral_id=referral_id,
                 )
-            await asyncio.gather(*(self._send(notice, begun) for notice in claimed))
+                if not claimed:
+                    return 0
+                contexts = {
+                    context.id: context
+                    for context in await notice_contexts(conn, [each.id for each in claimed])
+                }
+            tried = await asyncio.gather(
+                *(self._send(notice, contexts[notice.id], begun) for notice in claimed)
+            )
+            await self._note(
+                [
+                    (notice, outcome)
+                    for notice, outcome in zip(claimed, tried, strict=True)
+                    if outcome is not None
+                ]
+            )
             return len(claimed)
 
-    async def _send(self, notice: NoticeRow, begun: float) -> None:
+    async def _send(
+        self, notice: NoticeRow, context: NoticeContextRow, begun: float
+    ) -> Outcome | None:
+        """None when it was not tried."""
         log = _log.bind(notice=str(notice.id), attempt=notice.attempts)
         try:
-            context = await self._prepare(notice)
+            if context.has_webhooks:
+                await self._tell_webhooks(notice, context)
             if self._services.clock.monotonic() - begun > self._lease_seconds - SECONDS:
                 # This process stood still for so long that another one may be sending it.
-                return
+                return None
             outcome = await self._mail(notice, context)
         except DatabaseError as error:
             log.warning("notice not prepared", sqlstate=error.sqlstate)
-            return
+            return None
         except Exception as error:
             log.error("notice not sent", **described(error))  # noqa: TRY400 (no texts of errors)
             outcome = Outcome.FAULT
         self.outcomes[notice.audience, outcome] += 1
-        try:
-            async with self._services.database.transaction() as conn:
-                noted = await self._note(conn, notice, outcome)
-        except DatabaseError as error:
-            log.warning("outcome of a notice not noted", sqlstate=error.sqlstate)
-            return
         if outcome not in (Outcome.SENT, Outcome.NO_ADDRESS):
             log.info("notice not sent", outcome=str(outcome))
-        if not noted:
-            log.warning("outcome of a notice came too late")
+        return outcome
 
-    async def _prepare(self, notice: NoticeRow) -> NoticeContextRow:
-        """What it is about; and its event is queued for the webhooks of whom it is for, once."""
+    async def _tell_webhooks(self, notice: NoticeRow, context: NoticeContextRow) -> None:
+        """Its event is queued for the webhooks of whom it is for, once."""
+        if notice.audience is Audience.PATIENT:
+            return
         async with self._services.database.transaction() as conn:
-            context = await notice_context(conn, notice.id)
-            if notice.audience is not Audience.PATIENT:
-                await queue_event(
-                    conn,
-                    event_type=EventType(f"referral.{notice.event}"),
-                    data=ReferralData(
-                        referral=notice.referral_id,
-                        offer=notice.offer_id or context.step_offer_id,
-                        clinic=notice.clinic_id or context.step_clinic_id,
-                        state=context.state,
-                        version=notice.version,
-                    ),
-                    at=notice.at,
-                    new_id=self._services.clock.new_id,
-                    principal=notice.principal,
-                    clinic=notice.clinic_id,
-                    source=notice.id,
-                )
-            return context
+            await queue_event(
+                conn,
+                event_type=EventType(f"referral.{notice.event}"),
+                data=ReferralData(
+                    referral=notice.referral_id,
+                    offer=notice.offer_id or context.step_offer_id,
+                    clinic=notice.clinic_id or context.step_clinic_id,
+                    state=context.state,
+                    version=notice.version,
+                ),
+                at=notice.at,
+                new_id=self._services.clock.new_id,
+                principal=notice.principal,
+                clinic=notice.clinic_id,
+                source=notice.id,
+            )
 
     async def _mail(self, notice: NoticeRow, context: NoticeContextRow) -> Outcome:
         address = context.email or self._sealed_address(notice, context)
@@ -215,13 +222,32 @@ class NoticeSender:
             case Audience.CLINIC | Audience.REFERRER:
                 return f"{base}/v1/referrals/{notice.referral_id}"
 
-    async def _note(self, conn: Connection, notice: NoticeRow, outcome: Outcome) -> int:
-        """0 when another attempt has begun since."""
-        if outcome is Outcome.SENT:
-            return await notice_sent(conn, notice.id, notice.attempts, outcome)
-        if outcome in FINAL or notice.attempts > len(DELAYS):
-            noted = await notice_given_up(conn, notice.id, notice.attempts, outcome)
-            self.given_up += noted if outcome is not Outcome.NO_ADDRESS else 0
-            return noted
-        delay = DELAYS[notice.attempts - 1]
-        return await notice_put_off(conn, notice.id, notice.attempts, delay, outcome)
+    async def _note(self, tried: Sequence[tuple[NoticeRow, Outcome]]) -> None:
+        if not tried:
+            return
+        pauses = [_pause(notice, outcome) for notice, outcome in tried]
+        try:
+            async with self._services.database.acquire() as conn:
+                noted = await note_attempts(
+                    conn,
+                    [notice.id for notice, _ in tried],
+                    [notice.attempts for notice, _ in tried],
+                    [outcome for _, outcome in tried],
+                    pauses,
+                )
+        except DatabaseError as error:
+            _log.warning("outcomes of notices not noted", sqlstate=error.sqlstate)
+            return
+        kept = frozenset(noted)
+        for (notice, outcome), pause in zip(tried, pauses, strict=True):
+            if notice.id not in kept:
+                _log.warning("outcome of a notice came too late", notice=str(notice.id))
+            elif pause is None and outcome not in (Outcome.SENT, Outcome.NO_ADDRESS):
+                self.given_up += 1
+
+
+def _pause(notice: NoticeRow, outcome: Outcome) -> float | None:
+    """Seconds until it is tried again; None when it is not."""
+    if outcome is Outcome.SENT or outcome in FINAL or notice.attempts > len(DELAYS):
+        return None
+    return DELAYS[notice.attempts - 1]

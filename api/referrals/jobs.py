@@ -115,7 +115,8 @@ def handlers(
             await striker.strike(referral_id)
 
     async def notify(referral_id: UUID | None) -> None:
-        if not striker.is_pressed():
+        # While a batch is being sent, the sweeper comes at once for what is due after it.
+        if not striker.is_pressed() and not notices.is_busy():
             await notices.send_due(referral_id)
 
     async def deliver(_: UUID | None) -> None:

@@ -17,14 +17,19 @@ returning
     notice.id, notice.referral_id, notice.version, notice.event, notice.audience,
     notice.principal, notice.clinic_id, notice.offer_id, notice.at, notice.attempts
 
--- name: notice_context
--- Where to send it, and what a webhook says of it. A reminder is no step: its version is that of
--- the step before. The sealed part is asked for only where the address can stand in it alone.
+-- name: notice_contexts
+-- Where to send them, and what a webhook says of each. A reminder is no step: its version is that
+-- of the step before. The sealed part is asked for only where the address can stand in it alone.
 select
+    notice.id,
     coalesce(step.to_state, referral.state) as state,
     step.offer_id as step_offer_id,
     step.clinic_id as step_clinic_id,
     address.email,
+    exists (
+        select from webhook_subscription as webhook
+        where webhook.principal = notice.principal or webhook.clinics @> array[notice.clinic_id]
+    ) as has_webhooks,
     case when sealed.wanted then referral.sealed end as sealed,
     case when sealed.wanted then sealed_key.keyring_id end as keyring_id,
     case when sealed.wanted then sealed_key.wrapped end as wrapped
@@ -54,19 +59,21 @@ cross join lateral (
         notice.audience = 'patient' or (notice.audience = 'referrer' and address.email is null)
             as wanted
 ) as sealed
-where notice.id = $1
+where notice.id = any ($1::uuid[])
 
--- name: notice_sent
+-- name: note_attempts
+-- What came of each, unless a newer attempt has begun. Without a pause there is no other attempt:
+-- it was sent, or is given up.
 update notice
-set sent_at = now(), next_attempt_at = null, outcome = $3
-where id = $1 and attempts = $2 and next_attempt_at is not null
-
--- name: notice_put_off
-update notice
-set next_attempt_at = now() + make_interval(secs => $3), outcome = $4
-where id = $1 and attempts = $2 and next_attempt_at is not null
-
--- name: notice_given_up
-update notice
-set given_up_at = now(), next_attempt_at = null, outcome = $3
-where id = $1 and attempts = $2 and next_attempt_at is not null
+set
+    sent_at = case when said.outcome = 'sent' then now() end,
+    given_up_at = case when said.outcome <> 'sent' and said.pause is null then now() end,
+    next_attempt_at = now() + make_interval(secs => said.pause),
+    outcome = said.outcome
+from unnest($1::uuid[], $2::integer[], $3::text[], $4::double precision[])
+    as said (id, attempts, outcome, pause)
+where
+    notice.id = said.id
+    and notice.attempts = said.attempts
+    and notice.next_attempt_at is not null
+returning notice.id

@@ -42,7 +42,7 @@ where referral.version = 2
 _SET_DUE: Final = """
 with chosen as (
     select id as referral_id, $2::timestamptz + random() * interval '1 second' as due_at
-    from (select id from referral where state = 'offered' order by md5(id::text) limit $1) as some
+    from (select id from referral where state = 'offered' order by md5(id::text) limit $1) as picked
 ),
 asked as (
     update offer
