@@ -37,6 +37,7 @@ update bench_point set place = cube(array[
     6378137 / sqrt(1 - e2 * sin(radians(lat)) ^ 2) * (1 - e2) * sin(radians(lat))])
 from (select 0.00669437999014 as e2) as wgs84;
 create index on bench_point using gist (place);
+grant select on bench_point to public;
 vacuum analyze bench_point;
 """
 
