@@ -22,7 +22,14 @@ from api.errors import Forbidden
 from api.referrals.errors import NoSuchOffer, NoSuchReferral
 from api.referrals.service import Act, Shown, etag
 from api.referrals.step import ReferralServices
-from api.referrals.views import OfferView, ReferralView, offer_view_of, view_of
+from api.referrals.views import (
+    OfferView,
+    ReferralView,
+    offer_over_view_of,
+    offer_view_of,
+    view_of,
+)
+from db.referral_rows import OfferRow
 
 SEND: Final = "referrals:write"
 ANSWER_HEADERS: Final = ["ETag", VERSION_HEADER]
@@ -99,6 +106,12 @@ def offer_answer(shown: Shown) -> Response[OfferView]:
     assert shown.offer is not None, "an offer was looked at"
     view = offer_view_of(shown.case, shown.offer, shown.lines)
     return Response(view, status_code=200, headers=headers_for(shown, view.version))
+
+
+def offer_over_answer(row: OfferRow, services: ReferralServices) -> Response[OfferView]:
+    view = offer_over_view_of(row)
+    headers = {"ETag": etag(view.version)} | plain_headers(services)
+    return Response(view, status_code=200, headers=headers)
 
 
 def headers_for(shown: Shown, version: int) -> dict[str, str]:

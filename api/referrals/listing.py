@@ -24,6 +24,7 @@ from api.referrals.views import (
     ReferralItem,
     ReferralPage,
     item_of,
+    offer_over_view_of,
     offer_view_of,
 )
 from api.search.cursor import Position, read_cursor, write_cursor
@@ -154,8 +155,6 @@ async def offers(act: Act, query: OffersQuery) -> OfferPage:
         after_id=after_id,
     )
     page = rows[: query.limit]
-    # As for one offer: the policies hide from a clinic the referral behind one that is over.
-    await act.conn.become_worker()
     items = await _offer_views(act, page)
     await _listed(act, AuditAction.OFFERS_LISTED, [row.id for row in page])
     following = None
@@ -166,17 +165,22 @@ async def offers(act: Act, query: OffersQuery) -> OfferPage:
 
 async def _offer_views(act: Act, page: Sequence[OfferRow]) -> list[OfferView]:
     ids = list({row.referral_id for row in page})
+    # The policies hide from a clinic the referral behind an offer that is over.
     rows = {row.id: row for row in await referrals_by_id(act.conn, ids)}
     offers = _by_referral(await offers_of_referrals(act.conn, ids))
-    history = _by_referral(await history_of_referrals(act.conn, ids))
+    history = _by_referral(await history_of_referrals(act.conn, list(rows)))
     views: list[OfferView] = []
-    for offer in page:
-        case = Case.stored(
-            act.services, act.conn, rows[offer.referral_id], offers[offer.referral_id]
-        )
-        lines = [said_in(case, line) for line in history[offer.referral_id]]
-        current = next((each for each in case.referral.offers if each.id == offer.id), None)
-        views.append(offer_view_of(case, current or offer_of(offer), lines))
+    for listed in page:
+        its_offers = offers[listed.referral_id]
+        # As it is by now: what was open may be over.
+        offer = next((each for each in its_offers if each.id == listed.id), listed)
+        referral = rows.get(listed.referral_id)
+        if referral is None:
+            views.append(offer_over_view_of(offer))
+            continue
+        case = Case.stored(act.services, act.conn, referral, its_offers)
+        lines = [said_in(case, line) for line in history[referral.id]]
+        views.append(offer_view_of(case, offer_of(offer), lines))
     return views
 
 

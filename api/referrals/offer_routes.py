@@ -25,6 +25,7 @@ from api.referrals.access import (
     clinics_only,
     offer_answer,
     offer_id_of,
+    offer_over_answer,
     plain_headers,
     services_of,
 )
@@ -34,6 +35,7 @@ from api.referrals.listing import OffersQuery
 from api.referrals.schemas import AskWrite, DeclineWrite
 from api.referrals.service import Doing
 from api.referrals.views import OfferPage, OfferView
+from db.referral_rows import OfferRow
 from db.states import AuditAction
 
 _TAGS: Final = ["Offers"]
@@ -76,8 +78,10 @@ async def read_offer(
     offer: OfferId, request: PlainRequest, caller: NamedDependency[Caller]
 ) -> Response[OfferView]:
     async with acting(request, caller) as act:
-        shown = await service.look_at_offer(act, offer_id_of(offer))
-    return offer_answer(shown)
+        found = await service.look_at_offer(act, offer_id_of(offer))
+    if isinstance(found, OfferRow):
+        return offer_over_answer(found, act.services)
+    return offer_answer(found)
 
 
 @post(

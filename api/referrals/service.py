@@ -50,7 +50,7 @@ from db.connection import Connection
 from db.queries.history import history_of_referral
 from db.queries.offers import offer_by_id, offers_of_referral, referral_of_offer
 from db.queries.referrals import held_by_clinic, lock_referral, referral_by_id
-from db.referral_rows import HistoryRow
+from db.referral_rows import HistoryRow, OfferRow
 from db.rows import ChangeRow
 from db.states import (
     Accepting,
@@ -183,27 +183,23 @@ async def look_at_history(act: Act, referral_id: UUID) -> tuple[Shown, bool]:
     return shown, verified
 
 
-async def look_at_offer(act: Act, offer_id: UUID) -> Shown:
-    """Raises NoSuchOffer. Once it is over, nothing of the referral is in it."""
+async def look_at_offer(act: Act, offer_id: UUID) -> Shown | OfferRow:
+    """The row alone once the offer is over: the policies hide the referral behind it then.
+
+    Raises NoSuchOffer.
+    """
     await ask_as(act.conn, clinics=act.clinics)
     row = await offer_by_id(act.conn, offer_id, act.clinics)
     if row is None:
         raise NoSuchOffer
-    # What the clinic sees of an offer that is over does not come from the referral, which the
-    # policies hide from it then.
-    await act.conn.become_worker()
-    referral = await referral_by_id(act.conn, row.referral_id)
-    assert referral is not None, "an offer belongs to a referral"
-    case = Case.stored(
-        act.services,
-        act.conn,
-        referral,
-        await offers_of_referral(act.conn, row.referral_id),
-    )
-    viewer = Viewer(sight=Sight.OFFERED, clinic_id=row.clinic_id)
-    shown = await _shown(act, case, viewer, offer_id)
     await _read(act, AuditAction.OFFER_READ, AuditObject.OFFER, offer_id, [row.referral_id])
-    return shown
+    referral = await referral_by_id(act.conn, row.referral_id)
+    if referral is None:
+        # Read after the referral: it may have been open a moment ago.
+        return await offer_by_id(act.conn, offer_id, act.clinics) or row
+    offers = await offers_of_referral(act.conn, row.referral_id)
+    case = Case.stored(act.services, act.conn, referral, offers)
+    return await _shown(act, case, Viewer(sight=Sight.OFFERED, clinic_id=row.clinic_id), offer_id)
 
 
 async def strike(services: ReferralServices, referral_id: UUID) -> None:

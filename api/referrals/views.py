@@ -34,6 +34,7 @@ from api.referrals.viewing import (
     latest,
     viewer_of_offer,
 )
+from db.referral_rows import OfferRow
 from db.states import (
     DeclineReason,
     OfferState,
@@ -243,6 +244,23 @@ def offer_view_of(case: Case, offer: Offer, lines: Sequence[Said]) -> OfferView:
         questions=offer.questions,
         actions=[each for each in possible if each in OFFER_ACTIONS],
         referral=None if viewer is None else view_of(case, viewer, lines),
+    )
+
+
+def offer_over_view_of(row: OfferRow) -> OfferView:
+    """Of an offer that is over: nothing of the referral is needed for it."""
+    return OfferView(
+        id=row.id,
+        clinic=ClinicName(id=row.clinic_id, name=row.clinic_name),
+        state=row.state,
+        version=row.version,
+        opened_at=row.opened_at,
+        due_at=row.due_at,
+        decided_at=row.decided_at,
+        decline_reason=row.decline_reason,
+        questions=row.questions,
+        actions=[],
+        referral=None,
     )
 
 
