@@ -104,6 +104,28 @@ create unique index offer_open_once on offer (referral_id, clinic_id) where stat
 -- In sequential mode one clinic is asked at a time, whatever the code believes.
 create unique index offer_one_at_a_time on offer (referral_id) where state = 'open' and sequential;
 
+-- Matching reads the directory as its process last heard of it. An offer to a clinic that was deleted
+-- or closed in the meantime would reach nobody: whoever reads the log for that has passed it already.
+-- The lock makes a change of the clinic wait for this offer, or this offer see the change.
+create function require_listed_clinic() returns trigger language plpgsql as $$
+begin
+    perform from clinic
+    where id = new.clinic_id and status = 'active' and accepting in ('yes', 'unknown')
+    for share;
+    if not found then
+        raise exception 'the directory has moved on' using errcode = 'serialization_failure';
+    end if;
+    return new;
+end
+$$;
+
+-- New offers only. One that is changed comes through the same statement, and must not be held up: it
+-- has a higher version, or was reminded of.
+create trigger require_listed_clinic before insert on offer
+    for each row
+    when (new.state = 'open' and new.version = 1 and new.reminded_at is null)
+    execute function require_listed_clinic();
+
 -- The data key of a referral, wrapped by a key of the keyring. Without it the patient is unreadable.
 create table sealed_key (
     referral_id uuid primary key references referral (id),
@@ -261,3 +283,5 @@ grant select, insert on referral_history to clinicway_worker;
 grant select, insert, delete on idempotency to clinicway_worker;
 grant delete on notice, clinic_week to clinicway_worker;
 grant select, update on directory_reader to clinicway_worker;
+-- For the lock of require_listed_clinic.
+grant update (version) on clinic to clinicway_worker;

@@ -235,3 +235,18 @@ async def test_everyone_upstream_hears_of_every_step(practice: Practice) -> None
     assert all((event, "patient") in told for event in ("created", "accepted", "scheduled"))
     silent = await practice.another(1)
     assert not any(audience == "patient" for _, audience in await notices(practice, silent["id"]))
+
+
+async def test_a_directory_that_has_moved_on_is_not_routed_by(practice: Practice) -> None:
+    """This process has not heard yet that the clinic closed, and whoever reads the log for what a
+    change means to open offers may have passed it already."""
+    clinic = await practice.clinic("A Clinic")
+    waiting = await practice.sent()
+    await practice.run("update clinic set accepting = 'no' where id = $1", UUID(clinic.id))
+    refused = await practice.post(conditions=["fibromyalgia"])
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert await practice.fetch("select count(*) from referral") == [(1,)]
+    # What was offered before goes its way: the reminder is not held up.
+    await practice.let_pass(waiting["id"], "37 hours")
+    await practice.strike(waiting["id"])
+    assert ("reminded", "clinic") in await notices(practice, waiting["id"])

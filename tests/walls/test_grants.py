@@ -26,7 +26,7 @@ GRANTS: Final[dict[str, tuple[str, str] | None]] = {
     "schema_migration": None,
     "catalogue_entry": (READ, READ),
     "organization": (GROW, READ),
-    "clinic": ("insert select update", READ),
+    "clinic": ("insert select update", "select update(version)"),
     "offering": ("delete insert select", READ),
     "directory_change": (GROW, READ),
     "api_key": (
