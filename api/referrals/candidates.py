@@ -253,7 +253,7 @@ def _nearest_failed(
     When fewer than `most` were considered, the nearest of all the others join them.
     """
     found: dict[int, float | None] = {}
-    if need.near is not None:
+    if need.near is not None and most > 0:
         nearest = Nearest(index, need.near)
         found |= nearest.among(rows.failed, rows.chords2, most)
         if len(found) < most and need.max_distance_m is not None:

@@ -123,6 +123,7 @@ def measure_sending(service: Service, folder: Path) -> Sent:
 def measure_dry_runs(service: Service, folder: Path) -> tuple[float, list[float], list[float]]:
     """The median latency of dry runs ÷ that of near-me searches from the same points."""
     [key] = asyncio.run(make_keys(service, ["referrals:write"]))
+    asyncio.run(_try_out(service, key))
     body = msgspec.json.encode(DRY_RUN)
     matching = Posts(folder, "matching", "/v1/referrals/matches", key, body, points())
     near = Paths(folder, "around", [f"/v1/clinics?near={point}" for point in points()])
@@ -191,6 +192,12 @@ def caller(service: Service, key: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=service.url, headers={"Authorization": f"Bearer {key}"}, timeout=30
     )
+
+
+async def _try_out(service: Service, key: str) -> None:
+    """What is compiled at its first use, once a release, is compiled then."""
+    async with caller(service, key) as referrer:
+        await _who_can(referrer)
 
 
 async def _who_can(referrer: httpx.AsyncClient) -> list[str]:
