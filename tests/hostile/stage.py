@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Mapping
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -113,7 +113,7 @@ class Stage:
 
     # --- referrals, each of another patient ---
 
-    def sent(self, **changes: Json) -> Json:
+    def sent(self, **changes: Any) -> Json:
         patient = {**REFERRAL["patient"], **changes.pop("patient", {})}
         preferences = {**REFERRAL["preferences"], "clinics": [self.clinic]}
         body = {
