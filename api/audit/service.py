@@ -93,7 +93,8 @@ class Auditor:
         on it are `related`, as is an offer's referral. Two statements; as either role.
         """
         assert all(_NAME.fullmatch(n) for n in (outcome.state, outcome.reason) if n is not None)
-        subject = str(object_id or author.principal or author.actor)
+        # By the caller, all requests of a busy one without an object would wait for each other.
+        subject = str(object_id or author.request_id or author.actor)
         end, resumed = await self._end_of(conn, lane_of(subject))
         keyring_id, key = self._keyring.active(Purpose.AUDIT)
         entry = AuditEntryRow(

@@ -170,8 +170,10 @@ async def send_many(
     async def send() -> None:
         for number in numbers:
             pair = chance.sample(clinics, 2)
+            # From every point both can be had.
+            wishes = {"clinics": pair, "max_distance": "100mi"}
             text = msgspec.json.encode(
-                REFERRAL | {"preferences": _NEEDED["preferences"] | {"clinics": pair}}
+                REFERRAL | {"preferences": _NEEDED["preferences"] | wishes}
             ).decode()
             answer = await referrer.post(
                 "/v1/referrals",
