@@ -1,4 +1,4 @@
-# One command each, on a fresh machine with Python >= 3.11 and make: run, test, check, bench.
+# One command each, on a fresh machine with Python >= 3.11 and make: run, test, check, bench, faults.
 # Every package comes from a lock file with hashes, into .venv in this folder.
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ LOCKED := $(PYTHON) -c 'import fcntl, subprocess, sys; lock = open("$(VENV)/lock
 	fcntl.flock(lock, fcntl.LOCK_EX); \
 	sys.exit(subprocess.call(sys.argv[1:], pass_fds=[lock.fileno()]))'
 
-.PHONY: help run test check bench lock clean environment environment-dev environment-python supported-python renew
+.PHONY: help run test check bench faults lock clean environment environment-dev environment-python supported-python renew
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -37,6 +37,10 @@ check: environment-dev ## Lint, format, types, layers, drift of the OpenAPI docu
 
 bench: environment-dev ## Measure, and print ratios side by side
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+faults: environment-dev ## Kill server, worker and database 300 times under load (half an hour)
+	@CLINICWAY_TEST_ROUNDS=$${CLINICWAY_TEST_ROUNDS:-300} $(BIN)/python -m pytest \
+		tests/faults/test_referrals_killed.py $(ARGS)
 
 lock: environment-python ## Resolve the dependencies of pyproject.toml anew into both lock files
 	@$(PIP) uv==$(UV_VERSION)
