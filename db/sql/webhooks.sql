@@ -114,23 +114,36 @@ from unnest($1::uuid[], $2::uuid[], $3::text[]) as each (id, subscription_id, pr
 on conflict (subscription_id, source) do nothing
 
 -- name: delivery_by_id
+-- What waits is not tried before the webhook's pause is over.
 select
-    id, event_type, subject_kind, subject_id, state, attempts, created_at, next_attempt_at,
-    last_attempt_at, last_status, last_fault, delivered_at, dead_at
-from webhook_delivery
-where id = $1 and subscription_id = $2
+    delivery.id, delivery.event_type, delivery.subject_kind, delivery.subject_id, delivery.state,
+    delivery.attempts, delivery.created_at,
+    case when delivery.next_attempt_at is not null
+        then greatest(delivery.next_attempt_at, subscription.quiet_until)
+    end as next_attempt_at,
+    delivery.last_attempt_at, delivery.last_status, delivery.last_fault, delivery.delivered_at,
+    delivery.dead_at
+from webhook_delivery as delivery
+join webhook_subscription as subscription on subscription.id = delivery.subscription_id
+where delivery.id = $1 and delivery.subscription_id = $2
 
 -- name: page_of_deliveries
 -- Newest first.
 select
-    id, event_type, subject_kind, subject_id, state, attempts, created_at, next_attempt_at,
-    last_attempt_at, last_status, last_fault, delivered_at, dead_at
-from webhook_delivery
+    delivery.id, delivery.event_type, delivery.subject_kind, delivery.subject_id, delivery.state,
+    delivery.attempts, delivery.created_at,
+    case when delivery.next_attempt_at is not null
+        then greatest(delivery.next_attempt_at, subscription.quiet_until)
+    end as next_attempt_at,
+    delivery.last_attempt_at, delivery.last_status, delivery.last_fault, delivery.delivered_at,
+    delivery.dead_at
+from webhook_delivery as delivery
+join webhook_subscription as subscription on subscription.id = delivery.subscription_id
 where
-    subscription_id = $1
-    and ($2::delivery_state is null or state = $2)
-    and ($3::uuid is null or id < $3)
-order by id desc
+    delivery.subscription_id = $1
+    and ($2::delivery_state is null or delivery.state = $2)
+    and ($3::uuid is null or delivery.id < $3)
+order by delivery.id desc
 limit $4
 
 -- name: deliveries_among

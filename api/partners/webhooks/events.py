@@ -27,6 +27,7 @@ class EventType(StrEnum):
     REFERRAL_ANSWER_OVERDUE = "referral.answer_overdue"
     REFERRAL_EXPIRED = "referral.expired"
     REFERRAL_CLINIC_CLOSED = "referral.clinic_closed"
+    REFERRAL_CLINIC_FULL = "referral.clinic_full"
     REFERRAL_CLINIC_GONE = "referral.clinic_gone"
     REFERRAL_CLINIC_MERGED = "referral.clinic_merged"
     REFERRAL_SCHEDULED = "referral.scheduled"

@@ -134,7 +134,8 @@ class Poster:
         path, _, query = target.path.partition("?")
         url = URL.build(
             scheme=target.scheme,
-            host=target.host,
+            # Encoded means as it stands in a URL, and an IPv6 address stands in brackets there.
+            host=f"[{target.host}]" if ":" in target.host else target.host,
             port=target.port,
             path=path,
             query_string=query,

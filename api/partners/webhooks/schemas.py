@@ -170,7 +170,11 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     attempts: Annotated[int, Meta(description="Attempts begun so far")]
     created_at: datetime
     next_attempt_at: Annotated[
-        datetime | None, Meta(description="Null unless pending. Attempts come soon after it")
+        datetime | None,
+        Meta(
+            description="Null unless pending. Attempts come soon after it, and it takes into "
+            "account that nothing is sent while the webhook is held back"
+        ),
     ]
     last_attempt_at: datetime | None
     last_status: Annotated[

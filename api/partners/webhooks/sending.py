@@ -11,11 +11,14 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from typing import Final
+from uuid import UUID
 
 import structlog
+from structlog.typing import FilteringBoundLogger
 
 from api.clock import Clock
 from api.keyring import Keyring
+from api.logs import described
 from api.partners.webhooks.posting import SECONDS, Answer, Poster
 from api.partners.webhooks.schedule import REST, delay_after, pause_asked_for
 from api.partners.webhooks.signing import (
@@ -52,6 +55,7 @@ KEEP_SECONDS: Final = 30 * 24 * 3600.0
 _BITE: Final = 1000
 _PATIENCE: Final = 10.0
 _WRITERS: Final = 2
+_MOST_FAILING: Final = 10_000
 _ASK_FOR_TIME: Final = frozenset({429, 503})
 # Nothing that a later attempt could change: no further one is made.
 _FINAL: Final = frozenset(
@@ -87,6 +91,7 @@ class Sender:
         self._chance = chance
         # The pool belongs to others, too.
         self._writing = asyncio.Semaphore(_WRITERS)
+        self._failing: dict[UUID, None] = {}
 
     async def send_due(self, limit: int = AT_ONCE) -> int:
         """Make one attempt for each of up to `limit` messages that are due; how many there were.
@@ -105,13 +110,7 @@ class Sender:
                 per_subscription=PER_WEBHOOK,
                 lease_seconds=self._lease_seconds,
             )
-        # One that fails in a way nobody thought of must not cut the others off.
-        outcomes = await asyncio.gather(
-            *(self._deliver(row, claimed_at) for row in claimed), return_exceptions=True
-        )
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
+        await asyncio.gather(*(self._deliver(row, claimed_at) for row in claimed))
         return len(claimed)
 
     async def forget_old(self) -> int:
@@ -124,12 +123,17 @@ class Sender:
         if self._clock.monotonic() - claimed_at > self._lease_seconds - SECONDS:
             # This process stood still for so long that another may be sending the message.
             return
-        answer = await self._attempt(row)
         log = _log.bind(
             delivery=str(row.id), webhook=str(row.subscription_id), attempt=row.attempts
         )
-        if answer.fault is not None:
-            log.info("webhook not delivered", fault=str(answer.fault), status=answer.status)
+        try:
+            answer = await self._attempt(row)
+        except Exception as error:
+            # Whatever nobody thought of is this message's own failure: the others go on, and this
+            # one follows its schedule to the end.
+            log.error("attempt of a webhook broke", **described(error))  # noqa: TRY400 (texts may hold what was sent)
+            answer = Answer(fault=DeliveryFault.NOT_REACHED)
+        self._tell(row, answer, log)
         try:
             async with (
                 self._writing,
@@ -139,9 +143,29 @@ class Sender:
                 noted = await self._note(conn, row, answer)
         except DatabaseError as error:
             log.warning("outcome of a webhook not noted", sqlstate=error.sqlstate)
+        except Exception as error:
+            # Its lease runs out; the others have an outcome of their own.
+            log.error("outcome of a webhook not noted", **described(error))  # noqa: TRY400 (texts may hold what was sent)
         else:
             if not noted:
                 log.warning("outcome of a webhook came too late")
+
+    def _tell(self, row: ClaimedRow, answer: Answer, log: FilteringBoundLogger) -> None:
+        """A line when a webhook starts to fail and when it works again; a receiver that is away
+        for a day would fill the log otherwise. Each process tells what it has seen."""
+        webhook = row.subscription_id
+        if answer.fault is None:
+            if webhook in self._failing:
+                del self._failing[webhook]
+                log.info("webhook works again")
+            return
+        log.debug("webhook not delivered", fault=str(answer.fault), status=answer.status)
+        if webhook not in self._failing:
+            log.info("webhook fails", fault=str(answer.fault), status=answer.status)
+            self._failing[webhook] = None
+            if len(self._failing) > _MOST_FAILING:
+                # The oldest: it may have been deleted long ago.
+                del self._failing[next(iter(self._failing))]
 
     async def _attempt(self, row: ClaimedRow) -> Answer:
         if row.disabled:

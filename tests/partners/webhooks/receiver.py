@@ -65,16 +65,19 @@ def status(number: int, **headers: str) -> Answering:
 
 
 @asynccontextmanager
-async def receiving(tls: ssl.SSLContext | None = None) -> AsyncGenerator[Receiver]:
+async def receiving(
+    tls: ssl.SSLContext | None = None, *, host: str = "127.0.0.1"
+) -> AsyncGenerator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", receiver.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+    site = web.TCPSite(runner, host, 0, ssl_context=tls)
     await site.start()
     receiver.port = runner.addresses[0][1]
-    receiver.url = f"{'https' if tls else 'http'}://127.0.0.1:{receiver.port}/hook?token=t"
+    shown = f"[{host}]" if ":" in host else host
+    receiver.url = f"{'https' if tls else 'http'}://{shown}:{receiver.port}/hook?token=t"
     try:
         yield receiver
     finally:

@@ -159,6 +159,31 @@ async def test_the_name_in_the_certificate_is_checked_on_the_checked_address(
     assert receiver.taken[0].headers["host"].startswith("hooks.example.com")
 
 
+async def test_an_ipv6_address_in_brackets_is_reached_over_tls(tmp_path: Path) -> None:
+    server, client = certified(tmp_path, "::1")
+    async with (
+        receiving(server, host="::1") as receiver,
+        Poster(allow_private=True, tls=client) as poster,
+    ):
+        answer = await poster.post(receiver.url, HEADERS, "{}")
+    assert answer == Answer(status=204)
+    assert receiver.taken[0].path == "/hook?token=t"
+    assert receiver.taken[0].headers["host"] == f"[::1]:{receiver.port}"
+
+
+async def test_a_public_ipv6_address_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    connected: list[tuple[str, int]] = []
+
+    def no_route(_: Poster, info: tuple[object, object, object, object, tuple[str, int]]) -> None:
+        connected.append((info[4][0], info[4][1]))
+        raise OSError("no route")
+
+    monkeypatch.setattr(Poster, "_socket", no_route)
+    answer = await posted("https://[2606:4700:4700::1111]/x", allow_private=False)
+    assert answer.fault is DeliveryFault.NOT_REACHED
+    assert connected == [("2606:4700:4700::1111", 443)]
+
+
 @pytest.mark.parametrize(
     "addresses",
     [

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 import pytest
 from aiohttp import web
 from standardwebhooks import WebhookVerificationError
 from structlog.testing import capture_logs
 
-from api.partners.webhooks.posting import Poster
+from api.partners.webhooks.posting import Answer, Poster
 from api.partners.webhooks.schedule import LONGEST_PAUSE, RETRY_DELAYS
 from api.partners.webhooks.sending import PER_WEBHOOK, Sender
 from api.partners.webhooks.signing import shown
 from db.asking import ask_as
+from db.queries.webhooks import delivery_by_id
 from db.states import DeliveryFault, DeliveryState
 from tests.partners.webhooks.conftest import World
 from tests.partners.webhooks.receiver import Receiver, receiving, status
@@ -323,9 +325,110 @@ async def test_the_log_names_ids_and_never_the_address(world: World, receiver: R
     with capture_logs() as lines:
         async with Poster(allow_private=True) as poster:
             await world.sender(poster).send_due()
-    warned, failed = lines
+    warned, failed, began = lines
     assert (warned["log_level"], warned["setting"]) == ("warning", "webhook_allow_private")
+    assert failed["log_level"] == "debug"
+    assert (began["log_level"], began["webhook"]) == ("info", str(webhook))
     assert failed["webhook"] == str(webhook)
     assert (failed["fault"], failed["status"], failed["attempt"]) == ("bad_status", 500, 1)
     assert "127.0.0.1" not in str(lines)
     assert "token" not in str(lines)
+
+
+async def test_the_log_says_once_that_a_webhook_fails_and_once_that_it_works_again(
+    world: World, sender: Sender, receiver: Receiver
+) -> None:
+    me = await world.caller("referrals:write")
+    webhook, _ = await world.webhook(me, receiver.url)
+    for _ in range(3):
+        await world.happens(principal=me.principal)
+    receiver.then(*[500] * 6)
+    with capture_logs() as lines:
+        for _ in range(4):
+            await sender.send_due()
+            await world.time_passes()
+        await world.happens(principal=me.principal)
+        await sender.send_due()
+    assert [(line["event"], line["webhook"]) for line in lines if line["log_level"] != "debug"] == [
+        ("webhook fails", str(webhook)),
+        ("webhook works again", str(webhook)),
+    ]
+    assert [line["log_level"] for line in lines].count("debug") == 6
+
+
+async def test_an_attempt_that_breaks_as_nobody_thought_of_is_a_failed_one(
+    world: World, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = await world.caller("referrals:write")
+    broken, _ = await world.webhook(me, "http://127.0.0.1:9/broken")
+    other, _ = await world.webhook(me, receiver.url)
+    await world.happens(principal=me.principal)
+    post = Poster.post
+
+    async def breaks(self: Poster, url: str, headers: Mapping[str, str], body: str) -> Answer:
+        if url.endswith("/broken"):
+            raise ValueError("said by a library, of a token")
+        return await post(self, url, headers, body)
+
+    monkeypatch.setattr(Poster, "post", breaks)
+    with capture_logs() as lines:
+        async with Poster(allow_private=True) as poster:
+            assert await world.sender(poster).send_due() == 2
+            assert await world.sender(poster).send_due() == 0
+    row = await world.delivery(broken)
+    assert (row.state, row.attempts) == (DeliveryState.PENDING, 1)
+    assert row.last_fault is DeliveryFault.NOT_REACHED
+    assert (await world.delivery(other)).state is DeliveryState.DELIVERED
+    (error,) = [line for line in lines if line["log_level"] == "error"]
+    assert (error["delivery"], error["error"]) == (str(row.id), "ValueError")
+    assert "token" not in str(lines)
+
+
+async def test_an_outcome_that_cannot_be_written_stops_nobody(
+    world: World, receiver: Receiver
+) -> None:
+    """A status that no column holds stands for a fault of ours while it is written down."""
+    me = await world.caller("referrals:write")
+    broken, _ = await world.webhook(me, "http://127.0.0.1:9/broken")
+    other, _ = await world.webhook(me, receiver.url)
+    await world.happens(principal=me.principal)
+
+    class Odd(Poster):
+        async def post(self, url: str, headers: Mapping[str, str], body: str) -> Answer:
+            if url.endswith("/broken"):
+                return Answer(status=10**9)
+            return await super().post(url, headers, body)
+
+    with capture_logs() as lines:
+        async with Odd(allow_private=True) as poster:
+            assert await world.sender(poster).send_due() == 2
+    assert (await world.delivery(broken)).state is DeliveryState.PENDING
+    assert (await world.delivery(other)).state is DeliveryState.DELIVERED
+    assert [line["event"] for line in lines if line["log_level"] in ("warning", "error")][1:] == [
+        "outcome of a webhook not noted"
+    ]
+
+
+async def test_what_is_held_back_says_when_it_is_really_tried(
+    world: World, sender: Sender, receiver: Receiver
+) -> None:
+    me = await world.caller("referrals:write")
+    webhook, _ = await world.webhook(me, receiver.url)
+    await world.happens(principal=me.principal)
+    receiver.then(status(429, Retry_After="7200"))
+    await sender.send_due()
+    await world.happens(principal=me.principal)
+    quiet = await world.find("select quiet_until from webhook_subscription")
+    assert isinstance(quiet, datetime)
+    waiting, put_off = await world.deliveries(webhook)
+    assert waiting.next_attempt_at == quiet
+    assert put_off.next_attempt_at is not None
+    assert put_off.next_attempt_at >= quiet
+    async with world.pool.transaction() as conn:
+        await ask_as(conn, principal=me.principal)
+        shown_alone = await delivery_by_id(conn, waiting.id, webhook)
+    assert shown_alone == waiting
+    await world.time_passes()
+    await sender.send_due()
+    await world.do("update webhook_subscription set quiet_until = now() + interval '1 hour'")
+    assert {row.next_attempt_at for row in await world.deliveries(webhook)} == {None}
