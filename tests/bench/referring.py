@@ -222,7 +222,9 @@ async def _next_after(asked: httpx.AsyncClient, after: httpx.AsyncClient, offer:
     while time.monotonic() - began < _PATIENCE:
         page = await after.get("/v1/offers?state=open&limit=100")
         page.raise_for_status()
-        if any(each["referral"]["id"] == referral for each in page.json()["items"]):
+        # One that is declined while the list is made comes without its referral.
+        shown = [each["referral"] for each in page.json()["items"]]
+        if any(each is not None and each["id"] == referral for each in shown):
             return time.monotonic() - began
         await asyncio.sleep(_LOOK_SECONDS)
     raise LoadFailed("the next clinic was not asked")
