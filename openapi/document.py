@@ -24,11 +24,12 @@ from litestar.types.internal_types import PathParameterDefinition
 
 from api.app import route_handlers
 from api.auth import SECURITY_SCHEMES, caller
-from api.operations import PROBLEM_JSON, Documented, ProblemDocument, documentation
+from api.operations import PROBLEM_JSON, Documented, answers, documentation
 from api.parameters import parameters_of
 from api.problems import problem_types
 from api.rates.gate import UNCOUNTED
 from openapi.headers import REQUEST_HEADERS, REQUIRED_HEADERS, RESPONSE_HEADERS, Header
+from openapi.problems import Problem
 from openapi.schemas import Schema, Schemas, without_null
 
 VERSION: Final = "0.1.0"
@@ -46,10 +47,13 @@ TAGS: Final = {
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _BODY: Final = {400, 408, 413, 415}
 _KEY: Final = {401, 403}
+# A request that came twice is told when to come again.
+_IN_FLIGHT: Final = "Problem409InFlight"
 # Where several types share a status, the one that says least in particular.
 _TYPICAL: Final = {400: "bad-request", 404: "not-found", 409: "conflict", 500: "internal-error"}
 _LIMITS: Final = ("RateLimit-Policy", "RateLimit")
 _HEADERS_OF_STATUS: Final = {
+    308: ("Location",),
     401: ("WWW-Authenticate",),
     405: ("Allow",),
     429: ("Retry-After",),
@@ -78,8 +82,8 @@ def build() -> Schema:
     ):
         writer = _Writer(schemas, path, handler, parameters)
         paths.setdefault(path, {})[method.lower()] = writer.operation()
-    used = _problem_statuses(paths)
-    responses = {_problem_name(status): _problem_response(status, schemas) for status in used}
+    used = _problems_used(paths)
+    responses = {name: _problem_response(name, status, schemas) for name, status in used.items()}
     components = schemas.resolve()
     return {
         "openapi": "3.1.0",
@@ -210,6 +214,8 @@ class _Writer:
             specs[handler.status_code] = ResponseSpec(
                 _return_type(handler), generate_examples=False, description="Done"
             )
+        if "If-None-Match" in self._said.request_headers:
+            specs |= answers(None, status=304, description="It is as the caller knows it")
         for status, spec in specs.items():
             if spec.media_type != PROBLEM_JSON:
                 written[status] = self._answer(status, spec)
@@ -221,11 +227,15 @@ class _Writer:
         statuses |= _KEY if handler.resolve_security() else set()
         statuses |= {429} if self._is_counted else set()
         for status in statuses - written.keys():
-            written[status] = {"$ref": f"#/components/responses/{_problem_name(status)}"}
+            written[status] = {
+                "$ref": f"#/components/responses/{_problem_name(status, self._said)}"
+            }
         return {str(status): written[status] for status in sorted(written)}
 
     def _answer(self, status: int, spec: ResponseSpec) -> Schema:
         names = ["X-Request-Id", *(self._said.response_headers if status < 400 else ())]
+        # An address has no version: what is there now has one.
+        names = [name for name in names if status != 308 or name != "ETag"]
         names += _LIMITS if self._is_counted else ()
         names += [n for n in _HEADERS_OF_STATUS.get(status, ()) if n not in names]
         answer: Schema = {
@@ -257,26 +267,29 @@ def _header(header: Header) -> Schema:
     }
 
 
-def _problem_statuses(paths: dict[str, Schema]) -> list[int]:
-    used: set[int] = set()
+def _problems_used(paths: dict[str, Schema]) -> dict[str, int]:
+    """The status of each, by the name of the component."""
+    used: dict[str, int] = {}
     for item in paths.values():
         for operation in item.values():
             for status, answer in cast("Schema", operation["responses"]).items():
                 if "$ref" in answer:
-                    used.add(int(status))
-    return sorted(used)
+                    used[cast("str", answer["$ref"]).rpartition("/")[2]] = int(status)
+    return dict(sorted(used.items()))
 
 
-def _problem_name(status: int) -> str:
+def _problem_name(status: int, said: Documented) -> str:
+    if status == 409 and "Idempotency-Key" in said.request_headers:
+        return _IN_FLIGHT
     return f"Problem{status}"
 
 
-def _problem_response(status: int, schemas: Schemas) -> Schema:
+def _problem_response(name: str, status: int, schemas: Schemas) -> Schema:
     """One for each status, with the types that come under it."""
     types = [kind for kind in problem_types().values() if kind.status == status]
     typical = next((k for k in types if k.type.endswith(_TYPICAL.get(status, ""))), types[0])
     media: Schema = {}
-    schemas.put(ProblemDocument, lambda schema: media.update(schema=schema))
+    schemas.put(Problem, lambda schema: media.update(schema=schema))
     media["example"] = {
         "type": typical.type,
         "title": typical.title,
@@ -285,6 +298,7 @@ def _problem_response(status: int, schemas: Schemas) -> Schema:
         "request_id": str(RESPONSE_HEADERS["X-Request-Id"].example),
     }
     names = ["X-Request-Id", *_LIMITS, *_HEADERS_OF_STATUS.get(status, ())]
+    names += ["Retry-After"] if name == _IN_FLIGHT else []
     return {
         "description": ". ".join(kind.title for kind in types),
         "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},

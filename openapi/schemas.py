@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Final, cast
 
 import msgspec
 
 Schema = dict[str, Any]
 REFERENCE = "#/components/schemas/{name}"
+NAMES: Final = {
+    "api.directory.catalogue_schemas.CrisisLine": "CatalogueCrisisLine",
+    "api.directory.catalogue_schemas.Source": "CatalogueSource",
+    "api.directory.schemas.Registration": "Registration",
+    "api.directory.schemas.Source": "ProfileSource",
+    "api.referrals.document.Registration": "ReferrerRegistration",
+    "api.referrals.matching.Suggestion": "MatchSuggestion",
+    "api.referrals.screening.CrisisLine": "CrisisLine",
+    "api.search.schemas.Suggestion": "SearchSuggestion",
+}
+"""Of types that share theirs with another one: a module's name means nothing to a caller."""
 
 
 class Schemas:
@@ -27,11 +38,42 @@ class Schemas:
         self._places.append(place)
 
     def resolve(self) -> Schema:
-        """Fills every place; gives the components."""
+        """Fills every place; gives the components. Raises ValueError for types of one name that
+        have no other one in NAMES."""
         schemas, components = msgspec.json.schema_components(self._kinds, ref_template=REFERENCE)
+        names = {name: _name(name) for name in components}
+        if len(set(names.values())) < len(names):
+            raise ValueError("two types have one name in NAMES")
+        references = {REFERENCE.format(name=old): new for old, new in names.items()}
         for place, schema in zip(self._places, schemas, strict=True):
-            place(schema)
-        return dict(sorted(components.items()))
+            place(_renamed(schema, references))
+        return {
+            name: _renamed(components[old], references)
+            for old, name in sorted(names.items(), key=lambda each: each[1])
+        }
+
+
+def _name(name: str) -> str:
+    if name in NAMES:
+        return NAMES[name]
+    if "." in name:
+        raise ValueError(f"{name} shares its name with another type: give it one in NAMES")
+    return name
+
+
+def _renamed(found: Any, references: Mapping[str, str]) -> Any:
+    """The same schema with its references as they are named."""
+    if isinstance(found, dict):
+        members = cast("Schema", found)
+        return {
+            name: REFERENCE.format(name=references[inner])
+            if name == "$ref"
+            else _renamed(inner, references)
+            for name, inner in members.items()
+        }
+    if isinstance(found, list):
+        return [_renamed(inner, references) for inner in cast("list[Any]", found)]
+    return found
 
 
 def without_null(schema: Schema) -> Schema:

@@ -27,6 +27,7 @@ from api.directory.catalogue_schemas import (
     SourceList,
 )
 from api.errors import NotFound
+from api.etags import etag_of
 from api.operations import answers, documented, problems
 from api.parameters import read_query
 
@@ -96,14 +97,16 @@ async def list_conditions(request: Request[Any, Any, State]) -> ConditionList:
     operation_id="getCondition",
     summary="One condition, by code or by a name that patients use",
     tags=["Catalogues"],
+    opt=documented(response_headers=["ETag"]),
     responses=answers(ServedCondition, example=examples.CONDITION) | problems(404),
 )
-async def get_condition(code: Code, request: Request[Any, Any, State]) -> ServedCondition:
+async def get_condition(code: Code, request: Request[Any, Any, State]) -> Response[ServedCondition]:
     catalogue = _catalogue(request)
     known = catalogue.condition_named(code)
     if known is None:
         raise NotFound("There is no condition with this code or name: see /v1/conditions.")
-    return _condition(catalogue, known)
+    condition = _condition(catalogue, known)
+    return Response(condition, headers={"ETag": etag_of(condition)})
 
 
 @get(

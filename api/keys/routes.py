@@ -21,6 +21,7 @@ from api.audit.service import Auditor, Author, Outcome
 from api.auth import Authenticator, Caller, needs
 from api.clock import Clock
 from api.errors import FieldError, InvalidBody
+from api.etags import etag_of
 from api.keyring import Keyring
 from api.keys.errors import NoSuchKey
 from api.keys.schemas import Key, KeyPage, KeysQuery, KeyWrite, NewKey
@@ -90,7 +91,7 @@ class _Services:
             "scopes": ["referrals:write"],
             "email": "desk@hospital.example",
         },
-        response_headers=["Location"],
+        response_headers=["Location", "ETag"],
     ),
     responses=answers(NewKey, example=_NEW_EXAMPLE, status=201, description="Made") | problems(503),
 )
@@ -170,7 +171,7 @@ async def read_one(key_id: KeyId, state: State) -> Response[Key]:
     async with services.database.acquire() as conn:
         row = await read_key(conn, _checked(key_id))
     key = Key.from_row(row, services.clock.now())
-    return Response(key, headers={"ETag": _etag(key)})
+    return Response(key, headers={"ETag": etag_of(key)})
 
 
 @delete(
@@ -215,7 +216,7 @@ async def revoke_one(
     tags=["Keys"],
     guards=[needs(ADMIN)],
     security=NEEDS_KEY,
-    opt=documented(response_headers=["Location"]),
+    opt=documented(response_headers=["Location", "ETag"]),
     responses=answers(NewKey, example=_NEW_EXAMPLE, status=201, description="Made")
     | problems(404, 409, 503),
 )
@@ -265,13 +266,11 @@ def _shown_once(key: NewKey) -> Response[NewKey]:
         status_code=201,
         headers={
             "Location": f"/v1/keys/{key.id}",
+            # That of the key as it is read from now on.
+            "ETag": etag_of(msgspec.convert(key, Key, from_attributes=True)),
             "Cache-Control": "no-store",
         },
     )
-
-
-def _etag(key: Key) -> str:
-    return f'"{hashlib.sha256(msgspec.json.encode(key)).hexdigest()[:32]}"'
 
 
 handlers: Sequence[ControllerRouterHandler] = [

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from api.directory.schemas import ClinicProfile
 from api.errors import NotFound
+from api.etags import etag_of
 from api.operations import answers, documented, problems
 from api.parameters import read_query
 from api.search.direct import versioned
@@ -98,7 +99,9 @@ async def search_clinics(request: Request[Any, Any, State]) -> ASGIApp:
     description="By id or slug. A clinic that was merged into another redirects to it.",
     tags=["Directory"],
     opt=documented(request_headers=["If-None-Match"], response_headers=["ETag", VERSION_HEADER]),
-    responses=answers(ClinicProfile, example=PROFILE) | problems(404, 503),
+    responses=answers(ClinicProfile, example=PROFILE)
+    | answers(None, status=308, description="It was merged into the clinic at that address")
+    | problems(404, 503),
 )
 async def get_clinic(key: ClinicKey, request: Request[Any, Any, State]) -> Response[bytes | None]:
     state = request.app.state
@@ -148,12 +151,13 @@ async def list_regions(request: Request[Any, Any, State]) -> Response[RegionList
     operation_id="getRegion",
     summary="One state or nation and its cities",
     tags=["Directory"],
-    opt=documented(response_headers=[VERSION_HEADER]),
+    opt=documented(response_headers=["ETag", VERSION_HEADER]),
     responses=answers(Region, example=REGION) | problems(404, 503),
 )
 async def get_region(code: RegionCode, request: Request[Any, Any, State]) -> Response[Region]:
     state = request.app.state
-    return Response(_regions(state).one(code), headers=_versioned(state))
+    region = _regions(state).one(code)
+    return Response(region, headers={"ETag": etag_of(region)} | _versioned(state))
 
 
 handlers: Final = [search_clinics, get_clinic, find_places, list_regions, get_region]

@@ -43,6 +43,7 @@ async def test_a_key_is_shown_once_and_stored_as_a_hash(
     read = await client.get(answer.headers["Location"], headers=admin)
     assert read.json() == {name: found for name, found in key.items() if name != "key"}
     assert read.headers["ETag"].startswith('"')
+    assert read.headers["ETag"] == answer.headers["ETag"]
     async with pool.acquire() as conn:
         stored = await values(conn, str, "select k::text from api_key k")
         assert not any(secret in row for row in stored)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any, cast
 
 import httpx
 import jsonschema_rs
+import msgspec
 import pytest
 from litestar import Litestar
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -16,10 +18,12 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from api.clock import SystemClock
 from api.keyring import Keyring
 from api.keys.service import KeyMaker
+from api.operations import ProblemDocument
 from api.settings import Settings
 from db.pool import Pool
 from openapi.__main__ import COMMITTED, check, write
 from openapi.document import TAGS, build, written
+from openapi.schemas import Schemas
 
 Client = httpx.AsyncClient
 Json = dict[str, Any]
@@ -145,6 +149,89 @@ def test_every_object_has_a_name() -> None:
     assert inline == []
 
 
+def test_names_of_schemas_are_plain_words() -> None:
+    odd = [n for n in DOCUMENT["components"]["schemas"] if not re.fullmatch(r"[A-Z][A-Za-z]+", n)]
+    assert odd == []
+
+
+def test_two_types_of_one_name_are_given_names_before_they_are_written() -> None:
+    kinds = [msgspec.defstruct("Twin", [(name, int)], module=f"api.{name}") for name in "ab"]
+    schemas = Schemas()
+    for kind in kinds:
+        schemas.put(kind, lambda _: None)
+    with pytest.raises(ValueError, match=r"api\.a\.Twin"):
+        schemas.resolve()
+
+
+def test_references_lead_somewhere() -> None:
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(DOCUMENT)))
+    assert named <= set(DOCUMENT["components"]["schemas"])
+
+
+def extra_members() -> Iterator[str]:
+    """What any part of the code gives a problem beside the members of all."""
+    for path in sorted((COMMITTED.parents[1] / "api").rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") != "Meta":
+                for keyword in call.keywords:
+                    if keyword.arg == "extra":
+                        yield from (
+                            key.value
+                            for each in ast.walk(keyword.value)
+                            if isinstance(each, ast.Dict)
+                            for key in each.keys
+                            if isinstance(key, ast.Constant) and isinstance(key.value, str)
+                        )
+
+
+def test_what_problems_carry_is_described() -> None:
+    problem = DOCUMENT["components"]["schemas"]["Problem"]
+    extra = set(extra_members())
+    assert extra >= {"existing", "state", "merged_into", "suggestions", "rules"}
+    assert problem["properties"].keys() == extra | {
+        field.encode_name for field in msgspec.structs.fields(ProblemDocument)
+    }
+    assert not extra & set(problem["required"])
+    assert all(problem["properties"][name]["description"] for name in extra)
+
+
+def test_a_clinic_may_have_moved_or_be_known_already() -> None:
+    _, _, operation = OPERATIONS["GET /v1/clinics/{key}"]
+    moved, known = operation["responses"]["308"], operation["responses"]["304"]
+    assert "Location" in moved["headers"]
+    assert "ETag" not in moved["headers"]
+    assert "ETag" in known["headers"]
+    assert "content" not in moved
+    assert "content" not in known
+
+
+def test_whoever_repeats_a_request_too_early_is_told_when_to() -> None:
+    _, _, operation = OPERATIONS["POST /v1/referrals"]
+    assert "Retry-After" in resolved(operation["responses"]["409"])["headers"]
+    _, _, other = OPERATIONS["POST /v1/keys/{key_id}/rotate"]
+    assert "Retry-After" not in resolved(other["responses"]["409"])["headers"]
+
+
+def test_single_resources_carry_their_etag() -> None:
+    """Those that can be read at an address of their own; what a patient's link shows is a view."""
+    without = {
+        name
+        for name, (method, path, operation) in OPERATIONS.items()
+        if method == "GET"
+        and path.startswith("/v1/")
+        and path.endswith("}")
+        and not path.startswith("/v1/track/")
+        and "ETag" not in operation["responses"]["200"]["headers"]
+    }
+    made = {
+        name
+        for name, (_, _, operation) in OPERATIONS.items()
+        if "Location" in operation["responses"].get("201", {}).get("headers", {})
+        and "ETag" not in operation["responses"]["201"]["headers"]
+    }
+    assert without | made == set()
+
+
 def test_the_same_code_writes_the_same_document() -> None:
     assert json.dumps(build()) == json.dumps(build())
 
@@ -251,3 +338,14 @@ async def test_options_and_405_name_the_documented_methods(service: Client) -> N
         answers = await service.options(url), await service.request("PURGE", url)
         assert [each.status_code for each in answers] == [204, 405], path
         assert [each.headers["allow"] for each in answers] == [allow, allow], path
+
+
+async def test_what_is_read_without_a_key_carries_the_documented_etag(service: Client) -> None:
+    for name in ("GET /v1/conditions/{code}", "GET /v1/regions/{code}"):
+        _, path, operation = OPERATIONS[name]
+        first = await service.get(url_of(path, operation))
+        again = await service.get(url_of(path, operation))
+        assert first.status_code in (200, 404), name
+        if first.status_code == 200:
+            assert re.fullmatch(r'"[0-9a-f]{32}"', first.headers["etag"]), name
+            assert first.headers["etag"] == again.headers["etag"]

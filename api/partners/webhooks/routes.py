@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 from uuid import UUID
 
+import msgspec
 from litestar import Request, Response, delete, get, post
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
@@ -21,6 +22,7 @@ from api import auth
 from api.auth import Caller
 from api.clock import Clock
 from api.errors import FieldError, InvalidBody
+from api.etags import etag_of
 from api.keyring import Keyring
 from api.operations import NEEDS_KEY, answers, documented, problems
 from api.parameters import read_query
@@ -45,6 +47,7 @@ from api.settings import Settings
 from db.asking import ask_as
 from db.connection import Connection
 from db.pool import Pool
+from db.webhook_rows import SubscriptionRow
 
 _TAGS: Final = ["Webhooks"]
 WebhookId = Annotated[
@@ -94,7 +97,7 @@ async def any_key(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHa
     tags=_TAGS,
     guards=[any_key],
     security=NEEDS_KEY,
-    opt=documented(body_example=examples.WRITE, response_headers=["Location"]),
+    opt=documented(body_example=examples.WRITE, response_headers=["Location", "ETag"]),
     responses=answers(NewWebhook, example=examples.NEW, status=201, description="Made")
     | problems(409, 503),
 )
@@ -143,13 +146,14 @@ async def list_webhooks(
     tags=_TAGS,
     guards=[any_key],
     security=NEEDS_KEY,
+    opt=documented(response_headers=["ETag"]),
     responses=answers(Webhook, example=examples.WEBHOOK) | problems(404, 503),
 )
 async def read_webhook(
     webhook: WebhookId, caller: NamedDependency[Caller], state: State
-) -> Webhook:
+) -> Response[Webhook]:
     async with _Services(state).asked_by(caller) as conn:
-        return Webhook.from_row(await service.read_webhook(conn, caller, _id_of(webhook)))
+        return _versioned(await service.read_webhook(conn, caller, _id_of(webhook)))
 
 
 @delete(
@@ -178,6 +182,7 @@ async def delete_webhook(webhook: WebhookId, caller: NamedDependency[Caller], st
     guards=[any_key],
     security=NEEDS_KEY,
     status_code=200,
+    opt=documented(response_headers=["ETag"]),
     responses=answers(
         NewWebhook, example={**examples.NEW, "previous_secret_until": "2026-11-23T16:00:00Z"}
     )
@@ -202,13 +207,14 @@ async def rotate_secret(
     guards=[any_key],
     security=NEEDS_KEY,
     status_code=200,
+    opt=documented(response_headers=["ETag"]),
     responses=answers(Webhook, example=examples.WEBHOOK) | problems(404, 503),
 )
 async def enable_webhook(
     webhook: WebhookId, caller: NamedDependency[Caller], state: State
-) -> Webhook:
+) -> Response[Webhook]:
     async with _Services(state).asked_by(caller) as conn:
-        return Webhook.from_row(await service.enable(conn, caller, _id_of(webhook)))
+        return _versioned(await service.enable(conn, caller, _id_of(webhook)))
 
 
 @post(
@@ -312,8 +318,17 @@ def _next(keyring: Keyring, question: bytes, last: UUID | None) -> str | None:
     return None if last is None else write_cursor(keyring, question, None, Position("", last))
 
 
+def _versioned(row: SubscriptionRow) -> Response[Webhook]:
+    webhook = Webhook.from_row(row)
+    return Response(webhook, status_code=200, headers={"ETag": etag_of(webhook)})
+
+
 def _shown_once(webhook: NewWebhook, *, status: int) -> Response[NewWebhook]:
-    return Response(webhook, status_code=status, headers={"Cache-Control": "no-store"})
+    # That of the webhook as it is read from now on.
+    etag = etag_of(msgspec.convert(webhook, Webhook, from_attributes=True))
+    return Response(
+        webhook, status_code=status, headers={"Cache-Control": "no-store", "ETag": etag}
+    )
 
 
 handlers: Sequence[ControllerRouterHandler] = [

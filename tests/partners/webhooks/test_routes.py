@@ -76,6 +76,7 @@ async def test_a_webhook_shows_its_secret_once(client: httpx.AsyncClient, me: He
     assert webhook["secret"].startswith("whsec_")
     assert webhook["events"] == ["referral.accepted", "referral.offered"]
     read = await client.get(answer.headers["Location"], headers=me)
+    assert read.headers["ETag"] == answer.headers["ETag"]
     assert read.json() == {name: each for name, each in webhook.items() if name != "secret"}
     listed = await client.get("/v1/webhooks", headers=me)
     assert listed.json() == {"items": [read.json()], "next": None}
