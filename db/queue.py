@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from db.connection import Connection
 
-Entrypoint: TypeAlias = Literal["wake", "notify", "deliver"]
+Entrypoint: TypeAlias = Literal["wake", "notify", "deliver", "full"]
 
 WAKE: Final = "wake"
 """Something is due, or for matching, with the referral of that id."""
@@ -31,6 +31,8 @@ NOTIFY: Final = "notify"
 """There are notices to send: those of the referral of that id, or of any."""
 DELIVER: Final = "deliver"
 """There are messages to webhooks to send."""
+FULL: Final = "full"
+"""The clinic of that id has taken its last place of the week, and has open offers perhaps."""
 
 # All of them, since the library takes each one that is not said here from a variable of the
 # environment, some of them under names as common as CHANNEL.

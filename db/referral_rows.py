@@ -32,6 +32,7 @@ class ReferralRow(msgspec.Struct, frozen=True, kw_only=True):
     owner_name: str | None
     asked_by: UUID | None
     answer_by: datetime | None
+    visit_booked: bool
     retry_at: datetime | None
     routed_since: datetime | None
     due_at: datetime | None
@@ -99,6 +100,7 @@ class ReferralColumns(msgspec.Struct, frozen=True, kw_only=True):
     offered_to: tuple[UUID, ...]
     asked_by: UUID | None
     answer_by: datetime | None
+    visit_booked: bool
     retry_at: datetime | None
     routed_since: datetime | None
     due_at: datetime | None
@@ -155,6 +157,7 @@ class TakenRow(msgspec.Struct, frozen=True, kw_only=True):
 
 class TrackedRow(msgspec.Struct, frozen=True, kw_only=True):
     state: ReferralState
+    visit_booked: bool
     created_at: datetime
     updated_at: datetime
     decide_by: datetime | None

@@ -124,6 +124,7 @@ class ReferralEvent(StrEnum):
     ANSWER_OVERDUE = "answer_overdue"
     EXPIRED = "expired"
     CLINIC_CLOSED = "clinic_closed"
+    CLINIC_FULL = "clinic_full"
     CLINIC_GONE = "clinic_gone"
     CLINIC_MERGED = "clinic_merged"
     SCHEDULED = "scheduled"
@@ -173,7 +174,7 @@ class DeliveryFault(StrEnum):
     GONE = "gone"
     WEBHOOK_DISABLED = "webhook_disabled"
     KEY_ENDED = "key_ended"
-    SECRET_UNREADABLE = "secret_unreadable"
+    SECRET_UNREADABLE = "secret_unreadable"  # noqa: S105 (the name of a state)
 
 
 class DisabledReason(StrEnum):
@@ -189,7 +190,6 @@ class AuditAction(StrEnum):
     KEY_ROTATED = "key_rotated"
     KEY_REVOKED = "key_revoked"
     KEYRING_ROTATED = "keyring_rotated"
-    REFERRAL_MATCHED = "referral_matched"
     REFERRAL_CREATED = "referral_created"
     REFERRAL_READ = "referral_read"
     REFERRALS_LISTED = "referrals_listed"

@@ -32,7 +32,9 @@ def _text(subject: str, says: str) -> NoticeText:
 
 TEXTS: Final[dict[Pair, NoticeText]] = {
     (E.CREATED, _REFERRER): _text(
-        "Referral received", "We have received your referral and look after it from here."
+        "Referral received",
+        "We have received your referral. The link shows where it stands, and whether something is "
+        "needed from you before it can go on.",
     ),
     (E.CREATED, _PATIENT): _text(
         "A referral was made for you",
@@ -129,6 +131,16 @@ TEXTS: Final[dict[Pair, NoticeText]] = {
         "The directory says that your clinic takes no new patients at the moment. A referral that "
         "was offered to it has been withdrawn. There is nothing left for you to do.",
     ),
+    (E.CLINIC_FULL, _REFERRER): _text(
+        "A clinic has no free place this week",
+        "A clinic that was considering your referral has no free place left this week. Where "
+        "another clinic can be asked, we ask it.",
+    ),
+    (E.CLINIC_FULL, _CLINIC): _text(
+        "A referral was withdrawn",
+        "Your clinic has taken as many referrals this week as its entry says that it can. A "
+        "referral that was offered to it has been withdrawn. There is nothing left for you to do.",
+    ),
     (E.CLINIC_GONE, _REFERRER): _text(
         "A clinic has left the directory",
         "A clinic that your referral was with is no longer in the directory. Where another clinic "
@@ -151,8 +163,8 @@ TEXTS: Final[dict[Pair, NoticeText]] = {
     ),
     (E.CLINIC_MERGED, _CLINIC): _text(
         "A referral came with another entry",
-        "Two entries of the directory were joined to that of your clinic. A referral that was "
-        "with the other one is with yours now, as it stood.",
+        "Another entry of the directory was joined to that of your clinic. A referral that was "
+        "with it is with yours now, as it stood.",
     ),
     (E.SCHEDULED, _REFERRER): _text(
         "First visit arranged", "The clinic has arranged the first visit for your referral."
@@ -212,6 +224,11 @@ TEXTS: Final[dict[Pair, NoticeText]] = {
     ),
     (E.ROUTE_REQUESTED, _REFERRER): _text(
         "Referral is being routed again", "As you asked, a clinic is being looked for again."
+    ),
+    (E.REMINDED, _REFERRER): _text(
+        "A referral is waiting for you",
+        "A referral that you sent waits for your confirmation, and no clinic is asked before you "
+        "give it. The link shows what is needed.",
     ),
     (E.REMINDED, _CLINIC): _text(
         "A referral is still waiting for your answer",

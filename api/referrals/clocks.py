@@ -120,6 +120,11 @@ def closed(
     )
 
 
+def given_back(offer: Offer, now: datetime, reason: DeclineReason) -> Offer:
+    """An acceptance that came to nothing is a decline after all."""
+    return _changed(offer, state=OfferState.DECLINED, decided_at=now, decline_reason=reason)
+
+
 def moved(offer: Offer, clinic_id: UUID) -> Offer:
     """The same offer at the clinic that the first one was merged into."""
     return _changed(offer, clinic_id=clinic_id)

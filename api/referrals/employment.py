@@ -18,7 +18,7 @@ from api.partners.webhooks.sending import Sender
 from api.referrals.erasure import erase_expired
 from api.referrals.jobs import Striker, handlers
 from api.referrals.responsiveness import EVERY_SECONDS, measure_all
-from api.referrals.service import clinic_changed, strike
+from api.referrals.service import clinic_changed, clinic_full, strike
 from api.referrals.step import ReferralServices
 from api.referrals.sweeper import Sweeper
 from api.referrals.tracking import tracking_url
@@ -88,7 +88,7 @@ class Jobs:
             sweeper=sweeper,
             striker=striker,
             notices=notices,
-            handlers=handlers(striker, notices, webhooks),
+            handlers=handlers(striker, notices, webhooks, partial(clinic_full, mine)),
         )
 
     async def open(self, ready: asyncio.Event) -> None:

@@ -134,6 +134,7 @@ class NotPossibleNow(Conflict):
 _WHY = {
     "offer-closed": "This offer is not open any more.",
     "offer-lapsed": "The time to answer this offer is over.",
+    "no-visit": "No visit is booked: book one with /schedule first.",
     "too-many-questions": "No more questions can be asked about this offer. Accept or decline it.",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 from uuid import UUID
 
 import msgspec
@@ -33,6 +33,9 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     asked_by: UUID | None = None
     """The offer whose question waits for an answer."""
     answer_by: datetime | None = None
+    """Until when the referrer's word is waited for: the answer to a question, or what a screening
+    flag needs."""
+    visit_booked: bool = False
     retry_at: datetime | None = None
     """In `matching`: when to look again."""
     routed_since: datetime | None = None
@@ -51,15 +54,22 @@ class Referral(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def tried(self) -> frozenset[UUID]:
         """The clinics that are not asked again: those that said no or gave it back, and those that
-        did not answer since the referrer last had it routed."""
-        return frozenset(offer.clinic_id for offer in self.offers if not self._may_ask_again(offer))
+        did not answer. What was withdrawn from a clinic was not its doing."""
+        return frozenset(offer.clinic_id for offer in self.offers if self._rules_out(offer))
 
-    def _may_ask_again(self, offer: Offer) -> bool:
-        return (
-            offer.state is OfferState.EXPIRED
-            and self.routed_since is not None
-            and offer.opened_at < self.routed_since
-        )
+    def _rules_out(self, offer: Offer) -> bool:
+        match offer.state:
+            case OfferState.OPEN | OfferState.ACCEPTED:
+                return True
+            case OfferState.WITHDRAWN:
+                return False
+            case OfferState.DECLINED | OfferState.EXPIRED:
+                # Who was silent or full may be asked again once the referrer asks for it.
+                passing = offer.decline_reason in (None, DeclineReason.CAPACITY)
+                asked_again = self.routed_since is not None and offer.opened_at < self.routed_since
+                return not (passing and asked_again)
+            case _:
+                assert_never(offer.state)
 
     def offer(self, offer_id: UUID) -> Offer:
         return next(offer for offer in self.offers if offer.id == offer_id)
@@ -132,6 +142,12 @@ class ClinicClosed(_Event, frozen=True, kw_only=True):
     clinic_id: UUID
 
 
+class ClinicFull(_Event, frozen=True, kw_only=True):
+    """The clinic has taken as many this week as it can: its open offers go elsewhere."""
+
+    clinic_id: UUID
+
+
 class ClinicGone(_Event, frozen=True, kw_only=True):
     """The clinic was taken out of the directory."""
 
@@ -162,6 +178,7 @@ Event: TypeAlias = (
     | Cancelled
     | RouteRequested
     | ClinicClosed
+    | ClinicFull
     | ClinicGone
     | ClinicMerged
     | ClockStruck

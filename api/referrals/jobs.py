@@ -15,7 +15,7 @@ from api.logs import described
 from api.notices.sending import NoticeSender
 from api.partners.webhooks.sending import Sender
 from db.errors import DatabaseUnavailable, TransactionConflict
-from db.queue import DELIVER, NOTIFY, WAKE, Entrypoint
+from db.queue import DELIVER, FULL, NOTIFY, WAKE, Entrypoint
 
 AT_ONCE: Final = 4
 """Referrals that one process works on side by side."""
@@ -105,7 +105,10 @@ class Striker:
 
 
 def handlers(
-    striker: Striker, notices: NoticeSender, webhooks: Sender
+    striker: Striker,
+    notices: NoticeSender,
+    webhooks: Sender,
+    clinic_full: Callable[[UUID], Awaitable[None]],
 ) -> Mapping[Entrypoint, Handler]:
     """By entry point of the queue. What fails in one of them is logged there; what was not done is
     found by the sweeper."""
@@ -122,10 +125,15 @@ def handlers(
     async def deliver(_: UUID | None) -> None:
         await webhooks.send_due()
 
+    async def full(clinic_id: UUID | None) -> None:
+        if clinic_id is not None:
+            await clinic_full(clinic_id)
+
     return {
         WAKE: _told(WAKE, wake),
         NOTIFY: _told(NOTIFY, notify),
         DELIVER: _told(DELIVER, deliver),
+        FULL: _told(FULL, full),
     }
 
 

@@ -12,13 +12,14 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from api.referrals import clocks as clock
-from api.referrals.clocks import Clocks
+from api.referrals.clocks import Clocks, Offer
 from api.referrals.events import (
     Accepted,
     Answered,
     Asked,
     Cancelled,
     ClinicClosed,
+    ClinicFull,
     ClinicGone,
     ClinicMerged,
     ClockStruck,
@@ -68,16 +69,22 @@ BROADCAST: Final = 5
 
 
 def create(
-    referral_id: UUID, urgency: Urgency, mode: ReferralMode, *, needs_confirmation: bool
+    referral_id: UUID,
+    urgency: Urgency,
+    mode: ReferralMode,
+    *,
+    remind_at: datetime | None = None,
 ) -> Step:
-    """The first step. With a screening flag that stops routing, it waits for the referrer."""
+    """The first step. With `remind_at` it waits for the referrer, because of a screening flag that
+    stops routing, and the referrer is reminded once at that moment."""
     return Step(
         referral=Referral(
             id=referral_id,
             version=1,
-            state=S.SCREENING if needs_confirmation else S.MATCHING,
+            state=S.MATCHING if remind_at is None else S.SCREENING,
             urgency=urgency,
             mode=mode,
+            answer_by=remind_at,
         ),
         event=E.CREATED,
         effects=(REFERRER, PATIENT),
@@ -118,15 +125,15 @@ def advance(  # noqa: C901 (one line for each event of a closed set)
             demand(E.ANSWERED, referral)
             return _resume(referral, E.ANSWERED, now, clocks)
         case Scheduled():
-            return _by_owner(referral, E.SCHEDULED, S.SCHEDULED)
+            return _by_owner(referral, E.SCHEDULED, S.SCHEDULED, visit_booked=True)
         case NoShow():
-            return _by_owner(referral, E.NO_SHOW, S.SCHEDULED)
+            return _no_show(referral)
         case Started():
             return _by_owner(referral, E.STARTED, S.IN_TREATMENT)
         case Completed():
             return _by_owner(referral, E.COMPLETED, S.COMPLETED)
         case Returned():
-            return _give_back(referral, E.RETURNED, event.reason)
+            return _give_back(referral, event.reason, now)
         case Cancelled():
             return _cancel(referral, now)
         case RouteRequested():
@@ -134,6 +141,8 @@ def advance(  # noqa: C901 (one line for each event of a closed set)
         case ClinicClosed():
             demand(E.CLINIC_CLOSED, referral)
             return _withdraw_from(referral, event.clinic_id, E.CLINIC_CLOSED, now, clocks)
+        case ClinicFull():
+            return _withdraw_from(referral, event.clinic_id, E.CLINIC_FULL, now, clocks)
         case ClinicGone():
             return _clinic_gone(referral, event.clinic_id, now, clocks)
         case ClinicMerged():
@@ -220,10 +229,12 @@ def _resume(referral: Referral, event: ReferralEvent, now: datetime, clocks: Clo
     )
 
 
-def _by_owner(referral: Referral, event: ReferralEvent, state: ReferralState) -> Step:
+def _by_owner(
+    referral: Referral, event: ReferralEvent, state: ReferralState, *, visit_booked: bool = False
+) -> Step:
     demand(event, referral)
     return step(
-        referral,
+        replace(referral, visit_booked=visit_booked),
         event,
         state=state,
         owner=referral.owner,
@@ -232,13 +243,34 @@ def _by_owner(referral: Referral, event: ReferralEvent, state: ReferralState) ->
     )
 
 
-def _give_back(referral: Referral, event: ReferralEvent, reason: DeclineReason | None) -> Step:
-    demand(event, referral)
+def _no_show(referral: Referral) -> Step:
+    demand(E.NO_SHOW, referral)
+    if not referral.visit_booked:
+        raise NotPossible("no-visit")
+    return _by_owner(referral, E.NO_SHOW, S.SCHEDULED)
+
+
+def _give_back(referral: Referral, reason: DeclineReason, now: datetime) -> Step:
+    demand(E.RETURNED, referral)
+    offers = (
+        clock.given_back(offer, now, reason) if offer.state is OfferState.ACCEPTED else offer
+        for offer in referral.offers
+    )
+    return _owner_lost(referral, E.RETURNED, tuple(offers), reason)
+
+
+def _owner_lost(
+    referral: Referral,
+    event: ReferralEvent,
+    offers: tuple[Offer, ...],
+    reason: DeclineReason | None = None,
+) -> Step:
     assert referral.owner is not None, "somebody owns it in these states"
     return step(
-        referral,
+        replace(referral, visit_booked=False),
         event,
         state=S.MATCHING,
+        offers=offers,
         effects=[FreePlace(clinic_id=referral.owner), REFERRER, PATIENT],
         clinic_id=referral.owner,
         reason=reason,
@@ -284,8 +316,15 @@ def _withdraw_from(
 
 
 def _clinic_gone(referral: Referral, clinic_id: UUID, now: datetime, clocks: Clocks) -> Step:
-    if referral.owner == clinic_id:
-        return _give_back(referral, E.CLINIC_GONE, None)
+    if referral.owner == clinic_id and referral.state is not S.COMPLETED:
+        offers = (
+            clock.closed(offer, OfferState.WITHDRAWN, now)
+            if offer.state is OfferState.ACCEPTED
+            else offer
+            for offer in referral.offers
+        )
+        demand(E.CLINIC_GONE, referral)
+        return _owner_lost(referral, E.CLINIC_GONE, tuple(offers))
     return _withdraw_from(referral, clinic_id, E.CLINIC_GONE, now, clocks)
 
 
@@ -323,6 +362,8 @@ def _clinic_merged(referral: Referral, event: ClinicMerged, now: datetime) -> St
 
 
 def _strike(referral: Referral, now: datetime, clocks: Clocks) -> Step:
+    if referral.state is S.SCREENING and referral.answer_by is not None:
+        return _remind_of_screening(referral, now)
     if referral.answer_by is not None and referral.answer_by <= now:
         return _resume(referral, E.ANSWER_OVERDUE, now, clocks)
     # An expiry first: who is too late need not be reminded.
@@ -342,3 +383,9 @@ def _strike(referral: Referral, now: datetime, clocks: Clocks) -> Step:
                 clinic_id=offer.clinic_id,
             )
     raise NotPossible("nothing-due")
+
+
+def _remind_of_screening(referral: Referral, now: datetime) -> Step:
+    if referral.answer_by is None or referral.answer_by > now:
+        raise NotPossible("nothing-due")
+    return Step(referral=replace(referral, answer_by=None), event=E.REMINDED, effects=(REFERRER,))

@@ -66,14 +66,11 @@ _TAGS: Final = ["Referrals"]
 )
 async def match_referral(
     data: Annotated[MatchesWrite, Body(description="The referral as it would be sent")],
-    request: PlainRequest,
-    caller: NamedDependency[Caller],
     state: State,
 ) -> Response[MatchesView]:
     services = services_of(state)
     run = await sending.prepared_run(services, data)
-    async with acting(request, caller) as act:
-        found = await sending.try_out(act, run, services.clock.now())
+    found = await sending.try_out(services, run, services.clock.now())
     headers = plain_headers(services) | {VERSION_HEADER: str(found.version)}
     return Response(MatchesView.of(found), status_code=200, headers=headers)
 

@@ -82,6 +82,7 @@ RULES: Final = (
     _rule(E.ANSWER_OVERDUE, _SERVICE, [S.INFO_REQUESTED], [S.OFFERED]),
     _rule(E.EXPIRED, _SERVICE, [S.OFFERED], [S.OFFERED, S.MATCHING]),
     _rule(E.CLINIC_CLOSED, _SERVICE, _ASKING, [*_ASKING, S.MATCHING]),
+    _rule(E.CLINIC_FULL, _SERVICE, _ASKING, [*_ASKING, S.MATCHING]),
     _rule(E.CLINIC_GONE, _SERVICE, [*_ASKING, *_OWNED], [*_ASKING, S.MATCHING]),
     _rule(E.CLINIC_MERGED, _SERVICE, [*_ASKING, *_OWNED], [*_ASKING, *_OWNED]),
     _rule(E.SCHEDULED, _CLINIC, [S.ACCEPTED, S.SCHEDULED], [S.SCHEDULED], "schedule"),
@@ -114,6 +115,8 @@ def actions_of_clinic(referral: Referral, clinic_id: UUID, now: datetime) -> lis
             continue
         if rule.on == "referral":
             possible = referral.owner == clinic_id
+            if rule.event is E.NO_SHOW:
+                possible = possible and referral.visit_booked
         else:
             possible = offer is not None and not offer.has_lapsed(now)
             if rule.event is E.ASKED:

@@ -17,7 +17,7 @@ from api.referrals.step import Case, Line
 from api.referrals.weeks import week_of
 from db.queries.referrals import insert_referral, save_referral
 from db.queries.weeks import free_place, move_place, place_of_clinic, take_place
-from db.queue import NOTIFY, WAKE, Job, enqueue
+from db.queue import FULL, NOTIFY, WAKE, Job, enqueue
 from db.referral_rows import (
     HistoryRow,
     KeptAnswer,
@@ -103,6 +103,7 @@ def columns(case: Case) -> ReferralColumns:
         offered_to=tuple(offer.clinic_id for offer in referral.open_offers),
         asked_by=referral.asked_by,
         answer_by=referral.answer_by,
+        visit_booked=referral.visit_booked,
         retry_at=referral.retry_at,
         routed_since=referral.routed_since,
         due_at=case.due_at,
@@ -210,6 +211,8 @@ def _jobs(case: Case, notices: Sequence[NoticeColumns]) -> list[Job]:
     jobs: list[Job] = []
     if notices:
         jobs.append(Job(NOTIFY, case.id))
+    if case.filled is not None:
+        jobs.append(Job(FULL, case.filled))
     if case.due_at is not None:
         jobs.append(Job(WAKE, case.id, None if case.due_at <= case.now else case.due_at))
     return jobs
@@ -219,6 +222,7 @@ def _settle(case: Case) -> None:
     """What was written is now what is stored."""
     case.lines = []
     case.resealed = False
+    case.filled = None
     case.stored_version = case.referral.version
     case.stored_owner = case.referral.owner
     case.stored_offers = {offer.id: offer for offer in case.referral.offers}
@@ -240,10 +244,14 @@ async def _places(case: Case, step: Step) -> None:
 
 
 async def _take(case: Case, clinic_id: UUID) -> None:
-    week = await _week_of(case, clinic_id, case.now)
-    if not await take_place(case.conn, clinic_id, week):
+    place = await place_of_clinic(case.conn, clinic_id)
+    week, _ = week_of(case.now, place.time_zone)
+    taken = await take_place(case.conn, clinic_id, week)
+    if taken is None:
         raise NoPlaceLeft
     case.capacity_week = week
+    if taken == place.weekly_capacity:
+        case.filled = clinic_id
 
 
 async def _free(case: Case, clinic_id: UUID) -> None:

@@ -164,9 +164,10 @@ async def prepared_run(services: ReferralServices, body: MatchesWrite) -> DryRun
     return DryRun(body=body, point=point)
 
 
-async def try_out(act: Act, run: DryRun, now: datetime) -> WouldBe:
-    """The routing of a referral without the referral: nothing about it is stored."""
-    services, body = act.services, run.body
+async def try_out(services: ReferralServices, run: DryRun, now: datetime) -> WouldBe:
+    """The routing of a referral without the referral: nothing about it is stored, and nothing of a
+    patient is read. The database is asked for the clinics' weeks alone, if any of them counts."""
+    body = run.body
     index = services.follower.index
     answers = _answers(body.screening)
     patient = body.patient
@@ -181,14 +182,11 @@ async def try_out(act: Act, run: DryRun, now: datetime) -> WouldBe:
         urgency=body.urgency,
     )
     found = find_candidates(index, need, now)
-    matches = await matched(act.conn, found)
-    await services.auditor.record(
-        act.conn,
-        author=act.author,
-        action=AuditAction.REFERRAL_MATCHED,
-        kind=AuditObject.REFERRAL,
-        object_id=None,
-    )
+    if found.weeks:
+        async with services.database.acquire() as conn:
+            matches = await matched(conn, found)
+    else:
+        matches = found.matches({})
     return WouldBe(
         matches=matches,
         point=run.point,

@@ -27,6 +27,7 @@ from api.referrals.errors import (
 )
 from api.referrals.events import (
     ClinicClosed,
+    ClinicFull,
     ClinicGone,
     ClinicMerged,
     ClockStruck,
@@ -45,11 +46,13 @@ from api.referrals.viewing import (
     viewer_of,
     viewer_of_offer,
 )
+from api.referrals.weeks import week_of
 from db.asking import ask_as
 from db.connection import Connection
 from db.queries.history import history_of_referral
 from db.queries.offers import offer_by_id, offers_of_referral, referral_of_offer
 from db.queries.referrals import held_by_clinic, lock_referral, referral_by_id
+from db.queries.weeks import place_of_clinic, taken_in_weeks
 from db.referral_rows import HistoryRow, OfferRow
 from db.rows import ChangeRow
 from db.states import (
@@ -218,9 +221,29 @@ async def clinic_changed(services: ReferralServices, change: ChangeRow) -> None:
     event = _event_of(change)
     if event is None:
         return
+    names = _names(services, change.merged_into) if change.kind is ChangeKind.MERGE else {}
+    await _tell_all(services, change.clinic_id, event, names)
+
+
+async def clinic_full(services: ReferralServices, clinic_id: UUID) -> None:
+    """What a clinic was offered goes elsewhere, or waits for next week, once its week is full:
+    nobody waits for an answer that cannot be a yes. Doing it again does nothing."""
     async with services.database.transaction() as conn:
         await conn.become_worker()
-        held = await held_by_clinic(conn, change.clinic_id)
+        place = await place_of_clinic(conn, clinic_id)
+        week, _ = week_of(services.clock.now(), place.time_zone)
+        taken = await taken_in_weeks(conn, [clinic_id], [week])
+    if place.weekly_capacity is not None and taken and taken[0].taken >= place.weekly_capacity:
+        await _tell_all(services, clinic_id, ClinicFull(clinic_id=clinic_id), {})
+
+
+async def _tell_all(
+    services: ReferralServices, clinic_id: UUID, event: Event, names: dict[UUID, str]
+) -> None:
+    """Every referral that the clinic holds, each in a transaction of its own."""
+    async with services.database.transaction() as conn:
+        await conn.become_worker()
+        held = await held_by_clinic(conn, clinic_id)
     for referral_id in held:
         async with services.database.transaction() as conn:
             await conn.become_worker()
@@ -231,8 +254,7 @@ async def clinic_changed(services: ReferralServices, change: ChangeRow) -> None:
                 case.advance(event, SERVICE)
             except NotPossible:
                 continue
-            if change.kind is ChangeKind.MERGE:
-                case.names |= _names(services, change.merged_into)
+            case.names |= names
             await _work_off(case)
 
 
@@ -317,7 +339,7 @@ async def _done(
     try:
         await save(case)
     except NoPlaceLeft:
-        raise NoCapacity(state, possible) from None
+        raise NoCapacity(state, [each for each in possible if each != "accept"]) from None
 
 
 async def _recorded(act: Act, case: Case, doing: Doing, offer_id: UUID | None = None) -> None:

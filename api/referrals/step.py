@@ -93,6 +93,8 @@ class Case:
         self.closed_at: datetime | None = None
         self.history_hash = b""
         self.capacity_week: date | None = None
+        self.filled: UUID | None = None
+        """The clinic whose last place of the week a step has taken."""
         self.stored_version = 0
         self.stored_owner: UUID | None = None
         self.stored_offers: dict[UUID, Offer] = {}
@@ -157,7 +159,10 @@ class Case:
     ) -> Case:
         """A referral that is being sent: its first step is made."""
         referral_id = services.clock.new_id()
-        first = create(referral_id, urgency, mode, needs_confirmation=needs_confirmation)
+        # At half time, as a clinic would be.
+        span = services.clocks.decision(urgency)
+        remind_at = now + span / 2 if needs_confirmation else None
+        first = create(referral_id, urgency, mode, remind_at=remind_at)
         made = cls(services, conn, first.referral, now=now, referrer=referrer, created_at=now)
         made._key, made._key_row = services.sealer.new_key(referral_id)
         made.reseal(document)
@@ -239,6 +244,7 @@ def referral_of(row: ReferralRow, offers: Sequence[OfferRow]) -> Referral:
         offers=tuple(offer_of(offer) for offer in offers),
         asked_by=row.asked_by,
         answer_by=row.answer_by,
+        visit_booked=row.visit_booked,
         retry_at=row.retry_at,
         routed_since=row.routed_since,
     )

@@ -55,7 +55,7 @@ def _bytes_of(token: str) -> bytes | None:
     return raw if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == token else None
 
 
-def said(state: ReferralState) -> tuple[str, str]:
+def said(state: ReferralState, *, visit_booked: bool) -> tuple[str, str]:
     """What has happened and what comes next, for the patient. Neither names a clinic or a
     treatment: a link is easily seen by others."""
     match state:
@@ -83,6 +83,11 @@ def said(state: ReferralState) -> tuple[str, str]:
             return (
                 "A place has agreed to see you.",
                 "It will get in touch with you to arrange a first visit.",
+            )
+        case ReferralState.SCHEDULED if not visit_booked:
+            return (
+                "The first visit did not take place.",
+                "Please get in touch with the place where you were expected, to arrange another.",
             )
         case ReferralState.SCHEDULED:
             return (

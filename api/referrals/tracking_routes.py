@@ -38,7 +38,7 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_row(cls, row: TrackedRow) -> Self:
-        happened, following = said(row.state)
+        happened, following = said(row.state, visit_booked=row.visit_booked)
         return cls(
             step=row.state,
             said=happened,

@@ -138,8 +138,8 @@ class ReferralView(ReferralItem, frozen=True, kw_only=True):
     ]
     icd10: list[str]
     reason: str | None
-    prior_treatments: list[str]
-    medications: list[str]
+    prior_treatments: list[str] | None
+    medications: list[str] | None
     screening: dict[str, bool]
     preferences: PreferencesView | None
     consent: Consent | None
@@ -219,8 +219,9 @@ def view_of(case: Case, viewer: Viewer, lines: Sequence[Said]) -> ReferralView:
         tracking_url=_tracking_url(case) if is_referrer else None,
         icd10=[] if document is None else document.icd10,
         reason=whole and whole.reason,
-        prior_treatments=[] if whole is None else whole.prior_treatments,
-        medications=[] if whole is None else whole.medications,
+        # Null and not none: that something is hidden must not read as that there is nothing.
+        prior_treatments=whole and whole.prior_treatments,
+        medications=whole and whole.medications,
         screening={} if document is None else document.screening,
         preferences=document and _preferences(document.preferences, is_referrer),
         consent=whole and whole.consent,

@@ -14,8 +14,8 @@ create type decline_reason as enum (
 );
 create type referral_event as enum (
     'created', 'screening_confirmed', 'offered', 'waiting', 'unrouted', 'accepted', 'declined',
-    'asked', 'answered', 'answer_overdue', 'expired', 'clinic_closed', 'clinic_gone',
-    'clinic_merged', 'scheduled', 'no_show', 'started', 'completed', 'returned', 'cancelled',
+    'asked', 'answered', 'answer_overdue', 'expired', 'clinic_closed', 'clinic_full',
+    'clinic_gone', 'clinic_merged', 'scheduled', 'no_show', 'started', 'completed', 'returned', 'cancelled',
     'route_requested', 'reminded', 'erased'
 );
 create type role_in_referral as enum ('referrer', 'clinic', 'service');
@@ -36,9 +36,10 @@ create table referral (
     owner_clinic_id uuid references clinic (id),
     -- The clinics with an open offer, here as well so that a policy needs no other table.
     offered_to uuid[] not null default '{}',
-    -- Which offer asked, and until when its clock waits for the answer.
+    -- Which offer asked; until when the referrer's word is waited for.
     asked_by uuid,
     answer_by timestamptz,
+    visit_booked boolean not null default false,
     -- When matching looks again, because a clinic has capacity then.
     retry_at timestamptz,
     -- When the referrer last had it routed again: clinics that let it lapse before may be asked.

@@ -3,7 +3,7 @@
 
 create type audit_action as enum (
     'key_created', 'key_rotated', 'key_revoked', 'keyring_rotated',
-    'referral_matched', 'referral_created', 'referral_read', 'referrals_listed',
+    'referral_created', 'referral_read', 'referrals_listed',
     'history_read', 'referral_cancelled', 'screening_confirmed', 'question_answered',
     'referral_routed', 'visit_scheduled', 'visit_missed', 'treatment_started',
     'referral_completed', 'referral_returned', 'referral_erased', 'tracking_made',

@@ -73,6 +73,10 @@ async def retire_key(
     return await one_row(conn, ApiKeyRow, SQL["retire_key"], key_id, replaced_by, until)
 
 
+async def keys_still_working(conn: Connection, key_id: str, now: datetime) -> list[ApiKeyRow]:
+    return await rows(conn, ApiKeyRow, SQL["keys_still_working"], key_id, now)
+
+
 async def note_key_use(conn: Connection, key_id: str, now: datetime) -> int:
     """How many rows were written: none when it was noted less than a minute ago."""
     return await conn.execute(SQL["note_key_use"], key_id, now)

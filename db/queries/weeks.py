@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from db.connection import one_row, rows
+from db.connection import one_row, rows, values
 from db.referral_rows import PlaceRow, TakenRow
 from db.statements import statements
 
@@ -29,9 +29,10 @@ async def place_of_clinic(conn: Connection, clinic_id: UUID) -> PlaceRow:
     return await one_row(conn, PlaceRow, SQL["place_of_clinic"], clinic_id)
 
 
-async def take_place(conn: Connection, clinic_id: UUID, week: date) -> bool:
-    """False when the clinic has none left."""
-    return await conn.execute(SQL["take_place"], clinic_id, week) == 1
+async def take_place(conn: Connection, clinic_id: UUID, week: date) -> int | None:
+    """How many the clinic has taken with this one; None when it has no place left."""
+    taken = await values(conn, int, SQL["take_place"], clinic_id, week)
+    return taken[0] if taken else None
 
 
 async def free_place(conn: Connection, clinic_id: UUID, week: date) -> None:

@@ -50,6 +50,21 @@ returning
     id, name, scopes, secret_hash, keyring_id, created_at, created_by, last_used_at, expires_at,
     revoked_at, replaced_by, principal, email
 
+-- name: keys_still_working
+-- Of the line of a key, those that were replaced and have not ended yet; not the key itself.
+select
+    other.id, other.name, other.scopes, other.secret_hash, other.keyring_id, other.created_at,
+    other.created_by, other.last_used_at, other.expires_at, other.revoked_at, other.replaced_by,
+    other.principal, other.email
+from api_key as key
+join api_key as other on other.principal = key.principal and other.id <> key.id
+where
+    key.id = $1
+    and other.replaced_by is not null
+    and other.revoked_at is null
+    and (other.expires_at is null or other.expires_at > $2)
+order by other.id
+
 -- name: note_key_use
 -- At most once a minute over all processes: a busy key must not make a row version a request.
 update api_key

@@ -37,12 +37,12 @@ with said as (
 
 made as (
     insert into referral (
-        id, version, state, urgency, mode, referrer, offered_to, retry_at, due_at, fingerprints,
-        sealed, history_hash, created_at, updated_at
+        id, version, state, urgency, mode, referrer, offered_to, answer_by, retry_at, due_at,
+        fingerprints, sealed, history_hash, created_at, updated_at
     )
     select
-        id, version, state, urgency, mode, referrer, offered_to, retry_at, due_at, $3, $2,
-        history_hash, created_at, updated_at
+        id, version, state, urgency, mode, referrer, offered_to, answer_by, retry_at, due_at, $3,
+        $2, history_hash, created_at, updated_at
     from said
 ),
 
@@ -83,7 +83,7 @@ saved as (
     set
         version = said.version, state = said.state, owner_clinic_id = said.owner_clinic_id,
         offered_to = said.offered_to, asked_by = said.asked_by, answer_by = said.answer_by,
-        retry_at = said.retry_at, routed_since = said.routed_since, due_at = said.due_at,
+        visit_booked = said.visit_booked, retry_at = said.retry_at, routed_since = said.routed_since, due_at = said.due_at,
         capacity_week = said.capacity_week, sealed = coalesce($3, referral.sealed),
         history_hash = said.history_hash, updated_at = said.updated_at,
         closed_at = said.closed_at
@@ -126,8 +126,8 @@ select count(*) from saved
 select
     referral.id, referral.version, referral.state, referral.urgency, referral.mode,
     referral.referrer, referral.owner_clinic_id, owner.name as owner_name, referral.asked_by,
-    referral.answer_by, referral.retry_at, referral.routed_since, referral.due_at,
-    referral.capacity_week, referral.sealed, referral.history_hash, referral.created_at,
+    referral.answer_by, referral.visit_booked, referral.retry_at, referral.routed_since,
+    referral.due_at, referral.capacity_week, referral.sealed, referral.history_hash, referral.created_at,
     referral.updated_at, referral.closed_at, key.keyring_id, key.wrapped, key.erased_at,
     greatest(now(), referral.updated_at) as now
 from referral
@@ -140,8 +140,8 @@ for update of referral
 select
     referral.id, referral.version, referral.state, referral.urgency, referral.mode,
     referral.referrer, referral.owner_clinic_id, owner.name as owner_name, referral.asked_by,
-    referral.answer_by, referral.retry_at, referral.routed_since, referral.due_at,
-    referral.capacity_week, referral.sealed, referral.history_hash, referral.created_at,
+    referral.answer_by, referral.visit_booked, referral.retry_at, referral.routed_since,
+    referral.due_at, referral.capacity_week, referral.sealed, referral.history_hash, referral.created_at,
     referral.updated_at, referral.closed_at, key.keyring_id, key.wrapped, key.erased_at,
     greatest(now(), referral.updated_at) as now
 from referral
@@ -153,8 +153,8 @@ where referral.id = $1
 select
     referral.id, referral.version, referral.state, referral.urgency, referral.mode,
     referral.referrer, referral.owner_clinic_id, owner.name as owner_name, referral.asked_by,
-    referral.answer_by, referral.retry_at, referral.routed_since, referral.due_at,
-    referral.capacity_week, referral.sealed, referral.history_hash, referral.created_at,
+    referral.answer_by, referral.visit_booked, referral.retry_at, referral.routed_since,
+    referral.due_at, referral.capacity_week, referral.sealed, referral.history_hash, referral.created_at,
     referral.updated_at, referral.closed_at, key.keyring_id, key.wrapped, key.erased_at,
     greatest(now(), referral.updated_at) as now
 from referral
@@ -222,8 +222,8 @@ with mine as (
 select
     referral.id, referral.version, referral.state, referral.urgency, referral.mode,
     referral.referrer, referral.owner_clinic_id, owner.name as owner_name, referral.asked_by,
-    referral.answer_by, referral.retry_at, referral.routed_since, referral.due_at,
-    referral.capacity_week, referral.sealed, referral.history_hash, referral.created_at,
+    referral.answer_by, referral.visit_booked, referral.retry_at, referral.routed_since,
+    referral.due_at, referral.capacity_week, referral.sealed, referral.history_hash, referral.created_at,
     referral.updated_at, referral.closed_at, key.keyring_id, key.wrapped, key.erased_at,
     greatest(now(), referral.updated_at) as now
 from mine
@@ -244,7 +244,7 @@ order by id
 -- name: tracked_referral
 -- What its tracking link shows.
 select
-    referral.state, referral.created_at, referral.updated_at,
+    referral.state, referral.visit_booked, referral.created_at, referral.updated_at,
     (
         select max(offer.due_at) from offer
         where offer.referral_id = referral.id and offer.state = 'open'

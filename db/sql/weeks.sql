@@ -20,6 +20,7 @@ set taken = clinic_week.taken + 1
 where clinic_week.taken < (
     select coalesce(clinic.weekly_capacity, 2147483647) from clinic where clinic.id = $1
 )
+returning taken
 
 -- name: free_place
 update clinic_week set taken = taken - 1 where clinic_id = $1 and week = $2 and taken > 0

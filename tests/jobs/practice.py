@@ -31,7 +31,7 @@ from api.referrals.responsiveness import EVERY_SECONDS, measure_all
 from api.referrals.routing import route
 from api.referrals.saving import insert
 from api.referrals.sealing import Sealer
-from api.referrals.service import clinic_changed, strike
+from api.referrals.service import clinic_changed, clinic_full, strike
 from api.referrals.step import Case, ReferralServices, Who
 from api.referrals.sweeper import Sweeper
 from api.referrals.tracking import tracking_url
@@ -103,6 +103,9 @@ class Practice(msgspec.Struct, frozen=True, kw_only=True):
             measure=partial(measure_all, self.worker, self.services.database, self.services.clock),
             measure_every=EVERY_SECONDS,
         )
+
+    async def clinic_full(self, clinic_id: UUID) -> None:
+        await clinic_full(self.at_work(), clinic_id)
 
     def webhooks(self) -> Sender:
         return Sender(

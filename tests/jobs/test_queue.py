@@ -226,7 +226,7 @@ async def test_doubled_jobs_do_nothing_twice(here: Practice) -> None:
     referral = await send(here)
     await here.let_time_pass(referral, hours=73)
     striker, notices = here.striker(), here.notices()
-    found = handlers(striker, notices, here.webhooks())
+    found = handlers(striker, notices, here.webhooks(), here.clinic_full)
     await asyncio.gather(
         *(found[WAKE](referral) for _ in range(8)),
         *(found[NOTIFY](referral) for _ in range(8)),
@@ -250,7 +250,7 @@ async def test_the_workers_come_back_after_their_connections_were_cut(here: Prac
         sweeper=here.sweeper(striker=striker, notices=notices),
         striker=striker,
         notices=notices,
-        handlers=handlers(striker, notices, here.webhooks()),
+        handlers=handlers(striker, notices, here.webhooks(), here.clinic_full),
     )
     ready = asyncio.Event()
     ready.set()

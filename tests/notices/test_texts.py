@@ -18,6 +18,7 @@ from api.referrals.events import (
     Asked,
     Cancelled,
     ClinicClosed,
+    ClinicFull,
     ClinicGone,
     ClinicMerged,
     ClockStruck,
@@ -59,6 +60,7 @@ def events(referral: Referral) -> list[Event]:
     for clinic in CLINICS[:2]:
         found += [
             ClinicClosed(clinic_id=clinic),
+            ClinicFull(clinic_id=clinic),
             ClinicGone(clinic_id=clinic),
             ClinicMerged(clinic_id=clinic, into=CLINICS[2]),
         ]
@@ -90,7 +92,8 @@ def what_can_be_told() -> tuple[set[Pair], set[ReferralEvent]]:
 
     for mode in ReferralMode:
         for flagged in (False, True):
-            first = create(UUID(int=9), Urgency.ROUTINE, mode, needs_confirmation=flagged)
+            remind_at = NOW if flagged else None
+            first = create(UUID(int=9), Urgency.ROUTINE, mode, remind_at=remind_at)
             take(first, NOW, DEPTH)
     while todo:
         referral, now, depth = todo.popleft()

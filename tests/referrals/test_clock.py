@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from api.referrals.service import clinic_changed
+from api.referrals.service import clinic_changed, clinic_full
 from db.queries.changes import changes_after
-from tests.referrals.practice import Json, Practice
+from tests.referrals.practice import Json, Practice, flags
 
 
 async def events(practice: Practice, referral_id: str) -> list[str]:
@@ -250,3 +250,71 @@ async def test_a_directory_that_has_moved_on_is_not_routed_by(practice: Practice
     await practice.let_pass(waiting["id"], "37 hours")
     await practice.strike(waiting["id"])
     assert ("reminded", "clinic") in await notices(practice, waiting["id"])
+
+
+async def test_when_a_clinic_is_full_the_others_do_not_wait_for_it(practice: Practice) -> None:
+    full = await practice.clinic("A Clinic", weekly_capacity=1)
+    first, second = await practice.sent(), await practice.another(2)
+    await practice.clinic("B Clinic")
+    assert (await full.act(await full.offer(first["id"]), "accept")).status_code == 200
+    [(payload,)] = await practice.fetch("select payload from pgqueuer where entrypoint = 'full'")
+    await clinic_full(practice.services, UUID(payload.decode()))
+    seen = await practice.read(second["id"])
+    assert [(o["clinic"]["name"][0], o["state"]) for o in seen["offers"]] == [
+        ("A", "withdrawn"),
+        ("B", "open"),
+    ]
+    assert ("clinic_full", "clinic") in await notices(practice, second["id"])
+    # What it owns stays, and doing it again does nothing.
+    await clinic_full(practice.services, UUID(payload.decode()))
+    assert (await practice.read(first["id"]))["state"] == "accepted"
+    assert (await practice.read(second["id"]))["version"] == seen["version"]
+
+
+async def test_without_a_neighbour_they_wait_for_its_next_week(practice: Practice) -> None:
+    full = await practice.clinic("A Clinic", weekly_capacity=1)
+    first, second = await practice.sent(), await practice.another(2)
+    offer = await full.offer(second["id"])
+    assert (await full.act(await full.offer(first["id"]), "accept")).status_code == 200
+    refused = await full.act(offer, "accept")
+    assert (refused.status_code, refused.json()["type"]) == (409, "/problems/no-capacity")
+    assert refused.json()["actions"] == ["decline", "ask"]
+    await clinic_full(practice.services, UUID(full.id))
+    assert (await events(practice, second["id"]))[-2:] == ["clinic_full", "waiting"]
+    # Nothing was its fault: it is asked again when it has room.
+    await practice.run("delete from clinic_week")
+    await practice.let_pass(second["id"], "8 days")
+    await practice.strike(second["id"])
+    assert (await events(practice, second["id"]))[-1] == "offered"
+
+
+async def test_who_has_to_confirm_is_reminded_once(practice: Practice) -> None:
+    await practice.clinic("A Clinic")
+    sent = await practice.sent(screening=flags("pregnancy"))
+    assert sent["state"] == "screening"
+    await practice.let_pass(sent["id"], "37 hours")
+    for _ in range(3):
+        await practice.strike(sent["id"])
+    assert (await notices(practice, sent["id"])).count(("reminded", "referrer")) == 1
+    assert await due_at(practice, sent["id"]) is None
+    assert (await practice.read(sent["id"]))["version"] == 1
+
+
+async def test_what_was_given_back_is_no_acceptance_any_more(practice: Practice) -> None:
+    clinic = await practice.clinic("A Clinic")
+    sent = await practice.sent()
+    await clinic.act(await clinic.offer(sent["id"]), "accept")
+    await clinic.do(sent["id"], "return", {"reason": "clinical"})
+    [offer] = (await practice.read(sent["id"]))["offers"]
+    assert (offer["state"], offer["decline_reason"]) == ("declined", "clinical")
+
+
+async def test_a_missed_visit_was_booked_before(practice: Practice) -> None:
+    clinic = await practice.clinic("A Clinic")
+    sent = await practice.sent()
+    await clinic.act(await clinic.offer(sent["id"]), "accept")
+    await clinic.do(sent["id"], "schedule", {"at": "2026-12-01T10:00:00-07:00"})
+    assert (await clinic.do(sent["id"], "no-show")).status_code == 200
+    again = await clinic.do(sent["id"], "no-show")
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/not-possible-now")
+    assert "no-show" not in again.json()["actions"]

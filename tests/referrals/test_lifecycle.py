@@ -37,7 +37,7 @@ DAY = timedelta(hours=24)
 
 def offered(mode: ReferralMode = ReferralMode.BROADCAST) -> Referral:
     """A referral of urgency soon, put to A, B and C (to A alone in sequential mode)."""
-    made = create(UUID(int=9), Urgency.SOON, mode, needs_confirmation=False).referral
+    made = create(UUID(int=9), Urgency.SOON, mode).referral
     return after(made, Routed(offers=((OFFER_A, A), (OFFER_B, B), (OFFER_C, C))))
 
 

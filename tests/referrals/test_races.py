@@ -71,7 +71,7 @@ async def test_one_place_and_fifty_referrals(practice: Practice) -> None:
     assert set(statuses) <= {200, 409, 503}
     refused = [answer.json() for answer in answers if answer.status_code == 409]
     assert {problem["type"] for problem in refused} == {"/problems/no-capacity"}
-    assert refused[0]["actions"] == ["accept", "decline", "ask"]
+    assert refused[0]["actions"] == ["decline", "ask"]
     assert await practice.fetch("select taken from clinic_week") == [(1,)]
     owned = await practice.fetch("select count(*) from referral where state = 'accepted'")
     assert owned == [(1,)]

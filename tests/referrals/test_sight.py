@@ -96,7 +96,7 @@ async def test_who_gave_it_back_knows_the_patient_no_more(practice: Practice) ->
         await practice.call("GET", f"/v1/referrals/{sent['id']}", key=first.key)
     ).status_code == 404
     [offer] = (await practice.call("GET", "/v1/offers", key=first.key)).json()["items"]
-    assert offer["state"] == "accepted"
+    assert offer["state"] == "declined"
     assert offer["referral"] is None
     assert (await second.offer(sent["id"]))["state"] == "open"
     assert (await practice.read(sent["id"]))["owner"] is None

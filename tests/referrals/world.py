@@ -14,6 +14,7 @@ from uuid import UUID
 from api.referrals.clocks import Clocks
 from api.referrals.events import (
     ClinicClosed,
+    ClinicFull,
     ClinicGone,
     ClinicMerged,
     ClockStruck,
@@ -94,7 +95,8 @@ class Town:
         return clinic
 
     def send(self, urgency: Urgency, mode: ReferralMode, *, flagged: bool) -> UUID:
-        step = create(self.new_id(), urgency, mode, needs_confirmation=flagged)
+        remind_at = self.now + CLOCKS.decision(urgency) / 2 if flagged else None
+        step = create(self.new_id(), urgency, mode, remind_at=remind_at)
         referral = step.referral
         self.referrals[referral.id] = referral
         self.steps[referral.id] = [step]
@@ -112,6 +114,7 @@ class Town:
             return False
         self._keep(before, step)
         self.route(referral_id)
+        self._empty_full_clinics(step)
         return True
 
     def strike(self) -> None:
@@ -154,6 +157,11 @@ class Town:
         self._keep(referral, step)
         return True
 
+    def _empty_full_clinics(self, step: Step) -> None:
+        for effect in step.effects:
+            if isinstance(effect, TakePlace) and self._is_full(effect.clinic_id):
+                self._tell(ClinicFull(clinic_id=effect.clinic_id))
+
     def _candidate(self, clinic: UUID) -> Candidate:
         return Candidate(
             clinic_id=clinic,
@@ -165,6 +173,9 @@ class Town:
             taken=self.taken.get((clinic, self.week), 0),
             next_week=self.week + WEEK,
         )
+
+    def _is_full(self, clinic: UUID) -> bool:
+        return clinic in self.capacity and not self._has_place(clinic)
 
     def _has_place(self, clinic: UUID) -> bool:
         capacity = self.capacity[clinic]
@@ -228,8 +239,13 @@ class Town:
         if referral.state in OWNED_STATES - {ReferralState.COMPLETED}:
             assert referral.owner in self.listed
         asking = referral.state is ReferralState.INFO_REQUESTED
-        assert asking == (referral.asked_by is not None) == (referral.answer_by is not None)
+        assert asking == (referral.asked_by is not None)
+        screening = referral.state is ReferralState.SCREENING
+        assert referral.answer_by is not None if asking else referral.answer_by is None or screening
         for offer in still_open:
+            # Nobody waits for an answer that cannot be a yes; what came by a merge, came.
+            joined = offer.clinic_id in self.merged.values()
+            assert joined or not self._is_full(offer.clinic_id)
             # Exactly one of the two: a clock that neither runs nor waits would never strike.
             assert (offer.due_at is None) == asking == (offer.remaining is not None)
             assert offer.clinic_id in self.listed
