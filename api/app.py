@@ -36,10 +36,10 @@ from api.metrics import Gauges, Requests, make_registry
 from api.problems import answer_problem
 from api.rates.gate import Gate
 from api.rates.sharing import Sharing
-from api.referrals.candidates import compile_ahead
-from api.referrals.clocks import Clocks
-from api.referrals.employment import Jobs
-from api.referrals.sealing import Sealer
+from api.referrals.jobs.employment import Jobs
+from api.referrals.lifecycle.clocks import Clocks
+from api.referrals.matching.candidates import compile_ahead
+from api.referrals.sealing.sealing import Sealer
 from api.referrals.step import ReferralServices
 from api.search.direct import DirectSearch
 from api.search.follower import Follower

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from api.keyring import Purpose
 from api.keyring_file import KeyEntry
-from api.referrals.fingerprints import tag_of
+from api.referrals.sealing.fingerprints import tag_of
 from db.pool import Pool
 from db.queries.keyring_use import read_key_use, read_patient_key_use
 

@@ -210,3 +210,10 @@ def test_everything_used_is_here() -> None:
     for program in ("bash", "curl", "python3", "make"):
         assert shutil.which(program), program
     assert os.name == "posix"
+
+
+def test_every_page_is_listed() -> None:
+    listed = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    decisions = {f"decisions/{path.name}" for path in (ROOT / "docs" / "decisions").glob("*.md")}
+    assert {page for page in pages | decisions if f"]({page})" not in listed} == set()

@@ -15,10 +15,10 @@ from api.commands.failures import FAILED, WRONGLY_CALLED, CommandError
 from api.commands.wiring import make_places
 from api.directory.catalogue import Catalogue
 from api.keyring import Keyring
-from api.referrals.clocks import Clocks
-from api.referrals.erasure import BY_COMMAND, StillOpen, erase_referral
 from api.referrals.errors import NoSuchReferral
-from api.referrals.sealing import Sealer
+from api.referrals.lifecycle.clocks import Clocks
+from api.referrals.sealing.erasure import BY_COMMAND, StillOpen, erase_referral
+from api.referrals.sealing.sealing import Sealer
 from api.referrals.step import ReferralServices
 from api.search.follower import Follower
 from api.settings import Settings

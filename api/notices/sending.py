@@ -32,7 +32,7 @@ from api.notices.mail import (
 from api.notices.texts import TEXTS
 from api.partners.webhooks.events import EventType, ReferralData
 from api.partners.webhooks.queueing import queue_event
-from api.referrals.sealing import Sealer
+from api.referrals.sealing.sealing import Sealer
 from db.errors import DatabaseError
 from db.pool import Pool
 from db.queries.notices import claim_notices, note_attempts, notice_contexts

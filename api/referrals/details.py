@@ -9,8 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from api.referrals.eligibility import Reason
-from api.referrals.matching import Matches, Ranked, Suggestion
+from api.referrals.matching.eligibility import Reason
+from api.referrals.matching.matching import Matches, Ranked, Suggestion
 
 TABLE: Final = "referral_history"
 COLUMN: Final = "sealed"

@@ -11,9 +11,9 @@ from uuid import UUID
 import msgspec
 
 from api.keyring import Keyring
-from api.referrals.digests import key_digest, request_digest, same_digest
 from api.referrals.errors import IdempotencyKeyMissing, IdempotencyKeyReused, PatientErased
-from api.referrals.sealing import Sealer, SealErased, SealingKey
+from api.referrals.sealing.digests import key_digest, request_digest, same_digest
+from api.referrals.sealing.sealing import Sealer, SealErased, SealingKey
 from db.connection import Connection
 from db.queries.referrals import forget_answers
 from db.referral_rows import BeforeSendingRow, KeptAnswer

@@ -11,9 +11,9 @@ from msgspec import Meta
 
 from api.referrals.checking import MILE_M
 from api.referrals.document import Point
-from api.referrals.eligibility import Reason
-from api.referrals.matching import Chosen, Excluded, Kind, Ranked, Suggestion
-from api.referrals.scoring import Factor
+from api.referrals.matching.eligibility import Reason
+from api.referrals.matching.matching import Chosen, Excluded, Kind, Ranked, Suggestion
+from api.referrals.matching.scoring import Factor
 from api.referrals.sending import WouldBe
 from api.referrals.views import ClinicName
 

@@ -30,7 +30,7 @@ from api.referrals.access import (
     services_of,
 )
 from api.referrals.details import Detail
-from api.referrals.events import Accepted, Asked, Declined
+from api.referrals.lifecycle.events import Accepted, Asked, Declined
 from api.referrals.listing import OffersQuery
 from api.referrals.schemas import AskWrite, DeclineWrite
 from api.referrals.service import Doing

@@ -8,15 +8,15 @@ from typing import Final
 from uuid import UUID
 
 from api.referrals import screening
-from api.referrals.candidate_rows import asked_condition
-from api.referrals.candidates import Found, find_candidates
 from api.referrals.checking import metres
 from api.referrals.details import Detail, unable
 from api.referrals.document import Document, Point, Preferences, age_on
-from api.referrals.events import Routed
-from api.referrals.lifecycle import BROADCAST
-from api.referrals.matching import Matches
-from api.referrals.needs import Need
+from api.referrals.lifecycle.events import Routed
+from api.referrals.lifecycle.lifecycle import BROADCAST
+from api.referrals.matching.candidate_rows import asked_condition
+from api.referrals.matching.candidates import Found, find_candidates
+from api.referrals.matching.matching import Matches
+from api.referrals.matching.needs import Need
 from api.referrals.step import SERVICE, Case
 from api.search.index import SearchIndex
 from db.connection import Connection

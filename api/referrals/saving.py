@@ -10,11 +10,11 @@ from uuid import UUID
 
 from api.referrals import details
 from api.referrals.chain import appended
-from api.referrals.clocks import Offer
-from api.referrals.events import FreePlace, Notify, Step, TakePlace
-from api.referrals.lifecycle import next_moment
+from api.referrals.lifecycle.clocks import Offer
+from api.referrals.lifecycle.events import FreePlace, Notify, Step, TakePlace
+from api.referrals.lifecycle.lifecycle import next_moment
+from api.referrals.matching.weeks import week_of
 from api.referrals.step import Case, Line
-from api.referrals.weeks import week_of
 from db.queries.referrals import insert_referral, save_referral
 from db.queries.weeks import free_place, move_place, place_of_clinic, take_place
 from db.queue import FULL, NOTIFY, WAKE, Job, enqueue

@@ -12,13 +12,12 @@ import msgspec
 from api.audit.service import Outcome
 from api.errors import FieldError, InvalidBody, Problem
 from api.referrals import idempotency, screening
-from api.referrals.candidates import find_candidates
 from api.referrals.checking import checked
 from api.referrals.document import Document, Point, Preferences, age_on, document_of
 from api.referrals.errors import DuplicateReferral, ImmediateRisk, RequestInFlight
-from api.referrals.fingerprints import Fingerprints, fingerprints_of
 from api.referrals.idempotency import Answer, Request, headers_of, replayed
-from api.referrals.matching import Matches
+from api.referrals.matching.candidates import find_candidates
+from api.referrals.matching.matching import Matches
 from api.referrals.routing import matched, need_for, route
 from api.referrals.saving import insert, prepare
 from api.referrals.schemas import (
@@ -28,6 +27,7 @@ from api.referrals.schemas import (
     ReferralWrite,
     ScreeningWrite,
 )
+from api.referrals.sealing.fingerprints import Fingerprints, fingerprints_of
 from api.referrals.service import Act
 from api.referrals.step import Case, Line, ReferralServices
 from api.referrals.viewing import Said, Sight, Viewer

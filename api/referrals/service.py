@@ -17,7 +17,6 @@ from api.directory.versions import Expected
 from api.errors import PreconditionFailed
 from api.referrals import details
 from api.referrals.chain import verifies
-from api.referrals.clocks import Offer
 from api.referrals.details import Detail
 from api.referrals.errors import (
     NoCapacity,
@@ -25,7 +24,8 @@ from api.referrals.errors import (
     NoSuchReferral,
     NotPossibleNow,
 )
-from api.referrals.events import (
+from api.referrals.lifecycle.clocks import Offer
+from api.referrals.lifecycle.events import (
     ClinicClosed,
     ClinicFull,
     ClinicGone,
@@ -34,7 +34,8 @@ from api.referrals.events import (
     Event,
     NotPossible,
 )
-from api.referrals.lifecycle import next_moment
+from api.referrals.lifecycle.lifecycle import next_moment
+from api.referrals.matching.weeks import week_of
 from api.referrals.routing import route
 from api.referrals.saving import NoPlaceLeft, save
 from api.referrals.step import SERVICE, Case, ReferralServices, Who, locked
@@ -46,7 +47,6 @@ from api.referrals.viewing import (
     viewer_of,
     viewer_of_offer,
 )
-from api.referrals.weeks import week_of
 from db.asking import ask_as
 from db.connection import Connection
 from db.queries.history import history_of_referral
@@ -65,7 +65,7 @@ from db.states import (
 )
 
 TURNED_AWAY: Final = frozenset({Accepting.NO, Accepting.EXISTING_ONLY})
-"""Of these clinics matching says that they do not accept; see api/referrals/eligibility.py."""
+"""Matching says of these that they do not accept: see api/referrals/matching/eligibility.py."""
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,13 +13,13 @@ from api.clock import Clock
 from api.directory.catalogue import Catalogue
 from api.keyring import Keyring
 from api.referrals import document as documents
-from api.referrals.clocks import Clocks, Offer
 from api.referrals.details import Detail
 from api.referrals.document import Document
 from api.referrals.errors import PatientErased
-from api.referrals.events import Event, Referral, Step
-from api.referrals.lifecycle import advance, create
-from api.referrals.sealing import Sealer, SealErased, SealingKey
+from api.referrals.lifecycle.clocks import Clocks, Offer
+from api.referrals.lifecycle.events import Event, Referral, Step
+from api.referrals.lifecycle.lifecycle import advance, create
+from api.referrals.sealing.sealing import Sealer, SealErased, SealingKey
 from api.search.follower import Follower
 from api.search.places import Places
 from db.connection import Connection

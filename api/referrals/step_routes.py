@@ -30,7 +30,7 @@ from api.referrals.access import (
     services_of,
 )
 from api.referrals.details import Detail
-from api.referrals.events import (
+from api.referrals.lifecycle.events import (
     Answered,
     Cancelled,
     Completed,

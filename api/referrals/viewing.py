@@ -9,10 +9,10 @@ from uuid import UUID
 
 import msgspec
 
-from api.referrals.clocks import Clocks, Offer
 from api.referrals.details import Detail
-from api.referrals.events import Referral
-from api.referrals.rules import RULES, actions_of_clinic, actions_of_referrer
+from api.referrals.lifecycle.clocks import Clocks, Offer
+from api.referrals.lifecycle.events import Referral
+from api.referrals.lifecycle.rules import RULES, actions_of_clinic, actions_of_referrer
 from db.states import (
     DeclineReason,
     ReferralEvent,

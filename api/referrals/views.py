@@ -11,7 +11,6 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from api.referrals.clocks import Offer
 from api.referrals.details import Unable
 from api.referrals.document import (
     Consent,
@@ -20,6 +19,7 @@ from api.referrals.document import (
     Referrer,
     age_on,
 )
+from api.referrals.lifecycle.clocks import Offer
 from api.referrals.step import Case
 from api.referrals.tracking import tracking_url
 from api.referrals.viewing import (

@@ -16,7 +16,8 @@ import msgspec
 from api.clock import SystemClock
 from api.keyring import Keyring
 from api.referrals import chain as chains
-from api.referrals import details, document, sealing
+from api.referrals import details, document
+from api.referrals.sealing import sealing
 from db.connection import Connection
 from db.pool import Limits, Pool
 from db.queries.history import history_of_referral

@@ -24,16 +24,16 @@ from api.notices.mail import FolderMailer, Letterhead, Mailer
 from api.notices.sending import LEASE_SECONDS, NoticeSender, NoticeServices
 from api.partners.webhooks.posting import Poster
 from api.partners.webhooks.sending import Sender
-from api.referrals.clocks import Clocks
 from api.referrals.document import Consent, Document, Patient, Point, Preferences, Referrer
-from api.referrals.jobs import Striker
-from api.referrals.responsiveness import EVERY_SECONDS, measure_all
+from api.referrals.jobs.jobs import Striker
+from api.referrals.jobs.responsiveness import EVERY_SECONDS, measure_all
+from api.referrals.jobs.sweeper import Sweeper
+from api.referrals.lifecycle.clocks import Clocks
 from api.referrals.routing import route
 from api.referrals.saving import insert
-from api.referrals.sealing import Sealer
+from api.referrals.sealing.sealing import Sealer
 from api.referrals.service import clinic_changed, clinic_full, strike
 from api.referrals.step import Case, ReferralServices, Who
-from api.referrals.sweeper import Sweeper
 from api.referrals.tracking import tracking_url
 from api.search.follower import Follower
 from api.search.places import Places

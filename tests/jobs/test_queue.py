@@ -11,8 +11,8 @@ from uuid import UUID
 
 import pytest
 
-from api.referrals.jobs import handlers
-from api.referrals.workers import Workers
+from api.referrals.jobs.jobs import handlers
+from api.referrals.jobs.workers import Workers
 from db.connection import value, values
 from db.errors import StatementFailed
 from db.migrate import migrate

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from api.directory.schemas import Responsiveness
-from api.referrals.responsiveness import ACTOR, measure_all, measured
+from api.referrals.jobs.responsiveness import ACTOR, measure_all, measured
 from db.states import DeclineReason
 from db.work_rows import AnswersRow
 from tests.jobs.practice import Practice, send

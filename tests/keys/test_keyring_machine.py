@@ -16,9 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from api.commands.keyring import SETTLE_SECONDS
 from api.keyring import Keyring, Purpose
 from api.keyring_rotation import SETTLE, activate_key, prepare_key, reduce_key, remove_key
-from api.referrals.digests import key_digest
-from api.referrals.fingerprints import Fingerprints, fingerprints_of
-from api.referrals.sealing import Sealer
+from api.referrals.sealing.digests import key_digest
+from api.referrals.sealing.fingerprints import Fingerprints, fingerprints_of
+from api.referrals.sealing.sealing import Sealer
 from api.search.cursor import Position, read_cursor, write_cursor
 from db.sealing_rows import SealedKeyRow
 from tests.keys.clocks import HandClock

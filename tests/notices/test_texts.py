@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from api.notices.texts import TEXTS, Pair, body_of
-from api.referrals.clocks import Clocks
-from api.referrals.events import (
+from api.referrals.lifecycle.clocks import Clocks
+from api.referrals.lifecycle.events import (
     Accepted,
     Answered,
     Asked,
@@ -37,8 +37,8 @@ from api.referrals.events import (
     Started,
     Step,
 )
-from api.referrals.lifecycle import advance, create, next_moment
-from api.referrals.rules import RULES
+from api.referrals.lifecycle.lifecycle import advance, create, next_moment
+from api.referrals.lifecycle.rules import RULES
 from db.states import Audience, DeclineReason, ReferralEvent, ReferralMode, Urgency
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)

@@ -13,8 +13,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from api.directory.schemas import AgeRange, ClinicProfile, Offering, Responsiveness
-from api.referrals.needs import Answering, AskedCondition, Candidate, Need, Offered
-from api.referrals.weeks import week_of
+from api.referrals.matching.needs import Answering, AskedCondition, Candidate, Need, Offered
+from api.referrals.matching.weeks import week_of
 from db.states import Accepting, Route, Setting, Urgency
 from tests.referrals.matching_oracle import Asked, distance_of
 from tests.search.profiles import MOMENT, offering, profile, shipped_catalogue

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from api.keyring import Keyring
-from api.referrals.sealing import Sealer
+from api.referrals.sealing.sealing import Sealer
 from db.connection import Connection, one_row
 from db.pool import Pool
 from db.sealing_rows import SealedKeyRow

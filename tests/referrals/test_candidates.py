@@ -19,12 +19,12 @@ from api.directory.composing import Identity, PreparedClinic, composed
 from api.directory.points import Point, time_zone
 from api.directory.profile import public_profile
 from api.directory.schemas import ClinicProfile
-from api.referrals.candidate_rows import asked_condition, judged, resolved
-from api.referrals.candidates import find_candidates
-from api.referrals.eligibility import Reason
-from api.referrals.matching import Kind, Matches, Remedy
-from api.referrals.needs import Need
-from api.referrals.weeks import week_of
+from api.referrals.matching.candidate_rows import asked_condition, judged, resolved
+from api.referrals.matching.candidates import find_candidates
+from api.referrals.matching.eligibility import Reason
+from api.referrals.matching.matching import Kind, Matches, Remedy
+from api.referrals.matching.needs import Need
+from api.referrals.matching.weeks import week_of
 from api.search.abilities import RECORD
 from api.search.index import SearchIndex
 from api.settings import Settings

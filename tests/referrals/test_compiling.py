@@ -11,8 +11,8 @@ def test_nothing_is_compiled_after_compile_ahead() -> None:
     script = """
 from datetime import UTC, datetime
 from uuid import UUID
-from api.referrals import candidate_kernel as kernel
-from api.referrals.candidates import compile_ahead, find_candidates
+from api.referrals.matching import candidate_kernel as kernel
+from api.referrals.matching.candidates import compile_ahead, find_candidates
 from db.states import Route, Setting, Urgency
 from tests.referrals.directories import wanted
 from tests.referrals.test_candidates import AT_HOME, IV, MOMENT, PHOENIX, clinic, loaded

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from api.keyring import PINNED_ID, Keyring, Purpose
 from api.keyring_file import text_of
-from api.referrals.digests import key_digest, request_digest, same_digest
+from api.referrals.sealing.digests import key_digest, request_digest, same_digest
 from tests.keyrings import fixed_document, fixed_keyring
 
 KEYS = fixed_keyring()

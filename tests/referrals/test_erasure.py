@@ -24,20 +24,20 @@ from api.durations import Period
 from api.keyring import Keyring
 from api.referrals import details
 from api.referrals.chain import verifies
-from api.referrals.clocks import Clocks
 from api.referrals.details import Detail
 from api.referrals.document import Consent, Document, Patient, Point
-from api.referrals.erasure import (
+from api.referrals.errors import NoSuchReferral, PatientErased
+from api.referrals.lifecycle.clocks import Clocks
+from api.referrals.lifecycle.events import Cancelled
+from api.referrals.saving import insert, save
+from api.referrals.sealing.erasure import (
     BY_COMMAND,
     StillOpen,
     erase_expired,
     erase_referral,
 )
-from api.referrals.errors import NoSuchReferral, PatientErased
-from api.referrals.events import Cancelled
-from api.referrals.fingerprints import fingerprints_of
-from api.referrals.saving import insert, save
-from api.referrals.sealing import Sealer
+from api.referrals.sealing.fingerprints import fingerprints_of
+from api.referrals.sealing.sealing import Sealer
 from api.referrals.step import Case, ReferralServices, Who, locked
 from api.search.follower import Follower
 from api.settings import Settings

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.keyring import Keyring
-from api.referrals.fingerprints import BYTES, Fingerprints, fingerprints_of, normalised, tag_of
+from api.referrals.sealing.fingerprints import (
+    BYTES,
+    Fingerprints,
+    fingerprints_of,
+    normalised,
+    tag_of,
+)
 from tests.keyrings import fixed_keyring
 
 KEYS = fixed_keyring("first", "second")

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from api.referrals.events import (
+from api.referrals.lifecycle.events import (
     Accepted,
     Answered,
     Asked,
@@ -19,7 +19,7 @@ from api.referrals.events import (
     Referral,
     Routed,
 )
-from api.referrals.lifecycle import advance, create, next_moment
+from api.referrals.lifecycle.lifecycle import advance, create, next_moment
 from db.states import (
     DeclineReason,
     OfferState,

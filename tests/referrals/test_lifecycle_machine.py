@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from api.referrals.events import (
+from api.referrals.lifecycle.events import (
     Accepted,
     Answered,
     Asked,

@@ -16,10 +16,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from api.directory.schemas import AgeRange, ClinicProfile
-from api.referrals.eligibility import ASSESSED_ONLY, LONGEST_WAIT_DAYS, Reason
-from api.referrals.matching import Kind, Matches, match
-from api.referrals.needs import Candidate, Need
-from api.referrals.scoring import WEIGHTS, Factor
+from api.referrals.matching.eligibility import ASSESSED_ONLY, LONGEST_WAIT_DAYS, Reason
+from api.referrals.matching.matching import Kind, Matches, match
+from api.referrals.matching.needs import Candidate, Need
+from api.referrals.matching.scoring import WEIGHTS, Factor
 from db.states import Accepting, Route, Setting, Urgency
 from tests.referrals import matching_oracle as oracle
 from tests.referrals.directories import (

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from api.keyring import Keyring, UnknownKey
-from api.referrals.rewrapping import Rewrapped, rewrap_data_keys
-from api.referrals.sealing import Sealer, SealErased
+from api.referrals.sealing.rewrapping import Rewrapped, rewrap_data_keys
+from api.referrals.sealing.sealing import Sealer, SealErased
 from db.pool import Pool
 from db.queries.sealed_keys import erase_sealed_key, replace_wrapped
 from tests.keyrings import MADE, fixed_keyring

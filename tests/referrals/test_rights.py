@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.referrals.rules import RULES, S
+from api.referrals.lifecycle.rules import RULES, S
 from db.states import ReferralState, RoleInReferral
 from tests.referrals.practice import Clinic, Json, Practice, flags
 

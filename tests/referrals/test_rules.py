@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api.referrals.rules import RULES, transition_table
+from api.referrals.lifecycle.rules import RULES, transition_table
 from db.states import ReferralEvent, ReferralState, RoleInReferral
 
 DOCS = Path(__file__).parents[2] / "docs" / "referrals.md"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from api.referrals import screening
-from api.referrals.eligibility import ASSESSED_ONLY
+from api.referrals.matching.eligibility import ASSESSED_ONLY
 from api.referrals.schemas import ScreeningWrite
 from seeds.catalogue.load import entries, load_catalogue
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.keyring import Keyring, Purpose, UnknownKey
-from api.referrals.sealing import (
+from api.referrals.sealing.sealing import (
     DATA_KEY_BYTES,
     FORM,
     NONCE_BYTES,

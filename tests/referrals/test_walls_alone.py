@@ -20,8 +20,8 @@ import db.queries.offers
 import db.queries.referrals
 from api.auth import Caller, Connected
 from api.referrals import access, listing, service, views
-from api.referrals.clocks import Offer
-from api.referrals.events import Referral
+from api.referrals.lifecycle.clocks import Offer
+from api.referrals.lifecycle.events import Referral
 from api.referrals.viewing import Sight, Viewer
 from tests.referrals.practice import CANARY, Clinic, Json, Practice
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.referrals.weeks import week_of
+from api.referrals.matching.weeks import week_of
 
 ZONES = [
     "America/New_York", "America/Phoenix", "Europe/London", "America/Anchorage", "Pacific/Honolulu",

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from api.referrals.clocks import Clocks
-from api.referrals.events import (
+from api.referrals.lifecycle.clocks import Clocks
+from api.referrals.lifecycle.events import (
     ClinicClosed,
     ClinicFull,
     ClinicGone,
@@ -27,10 +27,10 @@ from api.referrals.events import (
     Step,
     TakePlace,
 )
-from api.referrals.lifecycle import BROADCAST, advance, create, next_moment
-from api.referrals.matching import match
-from api.referrals.needs import AskedCondition, Candidate, Need, Offered
-from api.referrals.rules import RULE_OF, actions_of_clinic, actions_of_referrer
+from api.referrals.lifecycle.lifecycle import BROADCAST, advance, create, next_moment
+from api.referrals.lifecycle.rules import RULE_OF, actions_of_clinic, actions_of_referrer
+from api.referrals.matching.matching import match
+from api.referrals.matching.needs import AskedCondition, Candidate, Need, Offered
 from db.states import (
     Accepting,
     Audience,

@@ -25,7 +25,7 @@ _CONFLICTS: Final = 3
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 300.0
 
-_log = structlog.get_logger("api.referrals.jobs")
+_log = structlog.get_logger("api.referrals.jobs.jobs")
 
 Handler = Callable[[UUID | None], Awaitable[None]]
 

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from api.referrals.candidate_kernel import (
+from api.referrals.matching.candidate_kernel import (
     PREFERRED,
     RULED_OUT,
     Asked,
@@ -21,9 +21,14 @@ from api.referrals.candidate_kernel import (
     judge,
     walk,
 )
-from api.referrals.eligibility import ASSESSED_ONLY, LONGEST_WAIT_DAYS, SPOKEN_ANYWAY, primary
-from api.referrals.needs import AskedCondition, Need
-from api.referrals.scoring import ABOVE, UNKNOWN
+from api.referrals.matching.eligibility import (
+    ASSESSED_ONLY,
+    LONGEST_WAIT_DAYS,
+    SPOKEN_ANYWAY,
+    primary,
+)
+from api.referrals.matching.needs import AskedCondition, Need
+from api.referrals.matching.scoring import ABOVE, UNKNOWN
 from api.search.abilities import Neighbours
 from api.search.bits import any_of
 from api.search.geodesic import in_space, prepared

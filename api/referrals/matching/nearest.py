@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from api.referrals.candidate_kernel import measure
-from api.referrals.candidate_rows import FARTHEST_M, Judged, reach_from, rows_within
+from api.referrals.matching.candidate_kernel import measure
+from api.referrals.matching.candidate_rows import FARTHEST_M, Judged, reach_from, rows_within
 from api.search.geometry import longest_chord
 from api.search.index import SearchIndex
 from api.search.ranking import Point, distance_m

@@ -15,9 +15,9 @@ from uuid import UUID
 
 import msgspec
 
-from api.referrals.eligibility import LONGEST_WAIT_DAYS, Reason, Rules, treats
-from api.referrals.needs import Answering, AskedCondition, Candidate, Need, Offered
-from api.referrals.scoring import (
+from api.referrals.matching.eligibility import LONGEST_WAIT_DAYS, Reason, Rules, treats
+from api.referrals.matching.needs import Answering, AskedCondition, Candidate, Need, Offered
+from api.referrals.matching.scoring import (
     HALF,
     HALF_DISTANCE_M,
     HALF_FRESHNESS_DAYS,

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 
-from api.referrals.events import Referral
+from api.referrals.lifecycle.events import Referral
 from db.states import ReferralEvent, ReferralState, RoleInReferral
 
 QUESTIONS: Final = 3

@@ -11,9 +11,9 @@ from typing import assert_never
 import msgspec
 import numpy as np
 
-from api.referrals.candidate_rows import FARTHEST_M, judged, resolved
-from api.referrals.matching import Remedy, Suggestion
-from api.referrals.needs import Need
+from api.referrals.matching.candidate_rows import FARTHEST_M, judged, resolved
+from api.referrals.matching.matching import Remedy, Suggestion
+from api.referrals.matching.needs import Need
 from api.search.index import SearchIndex
 from db.states import Setting
 

@@ -1,6 +1,6 @@
 """The life of a referral as a pure state machine: `advance(referral, event, now, clocks)`.
 
-`api.referrals.rules` says what is allowed when; this says what an allowed event does.
+`api.referrals.lifecycle.rules` says what is allowed when; this says what an allowed event does.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from api.referrals import clocks as clock
-from api.referrals.clocks import Clocks, Offer
-from api.referrals.events import (
+from api.referrals.lifecycle import clocks as clock
+from api.referrals.lifecycle.clocks import Clocks, Offer
+from api.referrals.lifecycle.events import (
     Accepted,
     Answered,
     Asked,
@@ -41,8 +41,8 @@ from api.referrals.events import (
     Step,
     TakePlace,
 )
-from api.referrals.rules import QUESTIONS, E, S
-from api.referrals.steps import (
+from api.referrals.lifecycle.rules import QUESTIONS, E, S
+from api.referrals.lifecycle.steps import (
     PATIENT,
     REFERRER,
     all_resumed,

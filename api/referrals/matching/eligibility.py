@@ -10,8 +10,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from api.referrals.needs import AskedCondition, Candidate, Need, Offered
-from api.referrals.scoring import ABOVE, BELOW, EXACT
+from api.referrals.matching.needs import AskedCondition, Candidate, Need, Offered
+from api.referrals.matching.scoring import ABOVE, BELOW, EXACT
 from db.states import Accepting, Setting, Urgency
 
 LONGEST_WAIT_DAYS: Final[Mapping[Urgency, int | None]] = MappingProxyType(

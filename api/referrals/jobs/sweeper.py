@@ -15,7 +15,7 @@ from api.notices.sending import NoticeSender
 from api.partners.webhooks.sending import Sender
 from api.referrals.idempotency import AT_ONCE as ANSWERS_AT_ONCE
 from api.referrals.idempotency import forget_old
-from api.referrals.jobs import Striker
+from api.referrals.jobs.jobs import Striker
 from db.pool import Pool
 from db.queries.changes import changes_after
 from db.queries.sweeps import (
@@ -44,7 +44,7 @@ _AMONG: Final = 512
 _CHANGES: Final = 200
 _BITE: Final = 1000
 
-_log = structlog.get_logger("api.referrals.sweeper")
+_log = structlog.get_logger("api.referrals.jobs.sweeper")
 
 
 class Duty(msgspec.Struct, frozen=True, kw_only=True):

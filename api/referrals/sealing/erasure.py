@@ -18,10 +18,10 @@ from api.audit.service import SERVICE as SERVICE_AUTHOR
 from api.audit.service import Author, Outcome
 from api.durations import Period
 from api.referrals.errors import NoSuchReferral
-from api.referrals.events import Cancelled, Step
+from api.referrals.lifecycle.events import Cancelled, Step
+from api.referrals.lifecycle.steps import REFERRER
 from api.referrals.saving import CLOSED, save
 from api.referrals.step import SERVICE, Case, Line, ReferralServices, Who, locked
-from api.referrals.steps import REFERRER
 from db.connection import Connection
 from db.queries.erasure import forget_fingerprints, page_to_erase
 from db.queries.sealed_keys import erase_sealed_key

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from api.keyring import Keyring, Purpose, UnknownKey
-from api.referrals.sealing import Sealer, SealError
+from api.referrals.sealing.sealing import Sealer, SealError
 from db.pool import Pool
 from db.queries.sealed_keys import count_to_rewrap, page_to_rewrap, replace_wrapped
 

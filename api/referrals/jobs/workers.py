@@ -18,8 +18,8 @@ from prometheus_client.registry import Collector
 
 from api.logs import described
 from api.notices.sending import NoticeSender
-from api.referrals.jobs import Striker
-from api.referrals.sweeper import Duty, Sweeper
+from api.referrals.jobs.jobs import Striker
+from api.referrals.jobs.sweeper import Duty, Sweeper
 from db.errors import DatabaseError, DatabaseUnavailable
 from db.queue import Entrypoint
 from db.queue_runner import QueueRunner
@@ -30,7 +30,7 @@ FAULT_SECONDS: Final = 5.0
 """After a fault of ours, which the next attempt most likely meets again."""
 REPORT_SECONDS: Final = 60.0
 
-_log = structlog.get_logger("api.referrals.workers")
+_log = structlog.get_logger("api.referrals.jobs.workers")
 
 
 class Reach:

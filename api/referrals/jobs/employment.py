@@ -15,14 +15,14 @@ from api.notices.mail import FolderMailer, Letterhead, Mailer, Server, SmtpMaile
 from api.notices.sending import NoticeSender, NoticeServices
 from api.partners.webhooks.posting import Poster
 from api.partners.webhooks.sending import Sender
-from api.referrals.erasure import erase_expired
-from api.referrals.jobs import Striker, handlers
-from api.referrals.responsiveness import EVERY_SECONDS, measure_all
+from api.referrals.jobs.jobs import Striker, handlers
+from api.referrals.jobs.responsiveness import EVERY_SECONDS, measure_all
+from api.referrals.jobs.sweeper import Sweeper
+from api.referrals.jobs.workers import Workers
+from api.referrals.sealing.erasure import erase_expired
 from api.referrals.service import clinic_changed, clinic_full, strike
 from api.referrals.step import ReferralServices
-from api.referrals.sweeper import Sweeper
 from api.referrals.tracking import tracking_url
-from api.referrals.workers import Workers
 from api.settings import Settings
 from db.pool import Limits, Pool
 from db.roles import WORKER

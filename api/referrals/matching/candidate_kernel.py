@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from api.referrals.scoring import (
+from api.referrals.matching.scoring import (
     ABOVE,
     BELOW,
     EXACT,

@@ -21,13 +21,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from api.referrals.candidate_rows import Judged, judged, resolved, rows_of
-from api.referrals.matching import Excluded, Matches, match
-from api.referrals.nearest import Nearest, away_m
-from api.referrals.needs import Answering, AskedCondition, Candidate, Need, Offered
-from api.referrals.remedies import suggestions
-from api.referrals.scoring import ONE
-from api.referrals.weeks import week_of
+from api.referrals.matching.candidate_rows import Judged, judged, resolved, rows_of
+from api.referrals.matching.matching import Excluded, Matches, match
+from api.referrals.matching.nearest import Nearest, away_m
+from api.referrals.matching.needs import Answering, AskedCondition, Candidate, Need, Offered
+from api.referrals.matching.remedies import suggestions
+from api.referrals.matching.scoring import ONE
+from api.referrals.matching.weeks import week_of
 from api.search.abilities import IndexedAge
 from api.search.index import SearchIndex
 from db.states import Accepting

@@ -9,10 +9,10 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from api.referrals import clocks as clock
-from api.referrals.clocks import Clocks, Offer
-from api.referrals.events import Effect, Notify, NotPossible, Referral, Step
-from api.referrals.rules import RULE_OF, S
+from api.referrals.lifecycle import clocks as clock
+from api.referrals.lifecycle.clocks import Clocks, Offer
+from api.referrals.lifecycle.events import Effect, Notify, NotPossible, Referral, Step
+from api.referrals.lifecycle.rules import RULE_OF, S
 from db.states import Audience, DeclineReason, ReferralEvent, ReferralState, Urgency
 
 REFERRER: Final = Notify(audience=Audience.REFERRER)

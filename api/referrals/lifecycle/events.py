@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from api.referrals.clocks import Offer
+from api.referrals.lifecycle.clocks import Offer
 from db.states import (
     Audience,
     DeclineReason,

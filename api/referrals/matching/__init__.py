@@ -1,0 +1,1 @@
+"""Which clinics can take a referral, and in which order."""

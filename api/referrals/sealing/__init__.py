@@ -1,0 +1,1 @@
+"""What is said of a patient: sealed, found again by keyed hashes, and erased."""
