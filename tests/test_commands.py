@@ -98,6 +98,20 @@ def test_a_rotated_key_works_beside_its_successor_for_the_overlap(running: Servi
     assert running.status("/v1/keys", new) == 200
 
 
+def test_what_a_rotation_leaves_working_is_named(given: Mapping[str, str]) -> None:
+    made = clinicway("keys", "create", "--scope", "admin", "--name", "x", settings=given)
+    old = made.stdout.split("_")[2]
+    new = clinicway("keys", "rotate", old, settings=given).stdout.split("_")[2]
+    again = clinicway("keys", "rotate", old, settings=given)
+    assert again.returncode == 1
+    assert new in again.stderr
+    ended = clinicway("keys", "revoke", new, settings=given)
+    assert f"keys revoke {old}" in " ".join(ended.stdout.split())
+    alone = clinicway("keys", "revoke", old, settings=given)
+    assert alone.returncode == 0
+    assert "Not revoked" not in alone.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -221,3 +221,10 @@ def test_without_a_keyring_it_says_which_one_to_name(
     assert "There is no keyring" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not (tmp_path / "none.json").exists()
+
+
+def test_where_nothing_is_to_be_rewrapped_no_count_is_shown(given: Mapping[str, str]) -> None:
+    done = clinicway("keyring", "rewrap", settings=given)
+    assert done.returncode == 0, done.stderr
+    assert "Rewrapped 0 data keys" in done.stderr
+    assert "?" not in done.stderr

@@ -23,8 +23,8 @@ from api.keyring_rotation import activate_key, old_key, prepare_key, reduce_key,
 from api.keyring_use import KeyUses, look_for_uses
 from api.partners.webhooks.rewrapping import rewrap_secrets
 from api.partners.webhooks.signing import SecretBox
-from api.referrals.rewrapping import rewrap_data_keys
-from api.referrals.sealing import Sealer
+from api.referrals.sealing.rewrapping import rewrap_data_keys
+from api.referrals.sealing.sealing import Sealer
 from api.settings import Settings
 from db.migrate import migrate
 from db.pool import Pool
@@ -201,10 +201,11 @@ def _bar(console: Console) -> Generator[Callable[[int, int], None]]:
     with Progress(
         TextColumn("Data keys"), BarColumn(), MofNCompleteColumn(), console=console
     ) as shown:
-        task = shown.add_task("", total=None)
 
         def move(done: int, total: int) -> None:
-            shown.update(task, completed=done, total=total)
+            # Where nothing is to be done, nothing is shown.
+            for task in shown.task_ids or [shown.add_task("")]:
+                shown.update(task, completed=done, total=total)
 
         yield move
 

@@ -20,8 +20,9 @@ from api.commands.database import database_address, migrated_transaction
 from api.commands.failures import WRONGLY_CALLED, CommandError
 from api.errors import Problem
 from api.keyring import Keyring
+from api.keys.errors import KeyAlreadyRotated
 from api.keys.schemas import Key, KeyEmail, KeyWrite
-from api.keys.service import KeyMaker, list_keys, revoke
+from api.keys.service import KeyMaker, list_keys, revoke, still_working
 from api.keys.tokens import parse_token
 from api.settings import Settings
 from db.connection import Connection
@@ -102,6 +103,8 @@ async def rotate(settings: Settings, clock: Clock, *, key_id: str) -> int:
                 await _record(
                     conn, maker.keyring, clock, AuditAction.KEY_ROTATED, _id_in(key_id), row.id
                 )
+        except KeyAlreadyRotated as error:
+            raise CommandError(f"{error.detail} Its id is {error.replaced_by}.") from None
         except Problem as error:
             raise CommandError(error.detail) from None
     sys.stdout.write(token.text() + "\n")
@@ -114,6 +117,7 @@ async def revoke_one(settings: Settings, clock: Clock, console: Console, *, key_
         try:
             async with migrated_transaction(dsn) as conn:
                 row = await revoke(conn, _id_in(key_id), clock.now())
+                others = await still_working(conn, row.id, clock.now())
                 await _record(conn, keyring, clock, AuditAction.KEY_REVOKED, row.id)
         except Problem as error:
             raise CommandError(error.detail) from None
@@ -122,6 +126,13 @@ async def revoke_one(settings: Settings, clock: Clock, console: Console, *, key_
         markup=False,
         highlight=False,
     )
+    for other in others:
+        console.print(
+            f"Not revoked: {other.id}, the same key before a rotation. It works until "
+            f"{_day(other.expires_at)}; `clinicway keys revoke {other.id}` ends it now.",
+            markup=False,
+            highlight=False,
+        )
     return 0
 
 

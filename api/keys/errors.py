@@ -33,3 +33,4 @@ class KeyAlreadyRotated(Conflict):
             "This key was rotated before. Rotate the key that replaced it.",
             extra={"replaced_by": replaced_by},
         )
+        self.replaced_by = replaced_by

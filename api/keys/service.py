@@ -12,7 +12,15 @@ from api.keys.errors import KeyAlreadyRotated, KeyEnded, NoSuchKey
 from api.keys.schemas import KeyState, state_of
 from api.keys.tokens import Token, new_token, secret_hash
 from db.connection import Connection
-from db.queries.keys import insert_key, key_by_id, lock_key, page_of_keys, retire_key, revoke_key
+from db.queries.keys import (
+    insert_key,
+    key_by_id,
+    keys_still_working,
+    lock_key,
+    page_of_keys,
+    retire_key,
+    revoke_key,
+)
 from db.rows import ApiKeyRow
 
 
@@ -112,6 +120,12 @@ async def revoke(conn: Connection, key_id: str, now: datetime) -> ApiKeyRow:
     if row is None:
         raise NoSuchKey
     return row
+
+
+async def still_working(conn: Connection, key_id: str, now: datetime) -> list[ApiKeyRow]:
+    """What a key has replaced, or was replaced by, and what works on for its overlap after a
+    rotation: ending the key does not end those."""
+    return await keys_still_working(conn, key_id, now)
 
 
 async def list_keys(
