@@ -28,6 +28,7 @@ T = TypeVar("T")
 _INT8 = range(-(2**63), 2**63)
 _MOST_ERRORS = 50
 _SECONDS_TO_SEND = 30.0
+_MISSING = FieldError(pointer="", message="is missing; send JSON")
 _MALFORMED = "The body must be one JSON document in UTF-8."
 
 
@@ -46,14 +47,17 @@ class ServiceRequest(Request[Any, Any, State]):
         state = self._connection_state
         if not isinstance(state.body, bytes):
             field = self.route_handler.parsed_data_field
-            if field is not None and field.is_optional and _sends_nothing(self):
+            if field is not None and _sends_nothing(self):
+                if not field.is_optional:
+                    raise _invalid([_MISSING])
                 state.body = b""
                 return state.body
+            _require_plain(self.headers.getall("content-encoding", []))
             _require_json(self.headers.getall("content-type", []))
             state.body = await _within_limits(self)
             if not state.body and field is not None and not field.is_optional:
                 # Litestar would speak of a missing argument.
-                raise _invalid([FieldError(pointer="", message="is missing; send JSON")])
+                raise _invalid([_MISSING])
         return state.body
 
     async def json(self) -> Any:
@@ -133,6 +137,18 @@ def _sends_nothing(request: ServiceRequest) -> bool:
 def _too_large(limit: int) -> BodyTooLarge:
     # What is left of the body is not read: the connection cannot carry another request.
     return BodyTooLarge(f"A body may have {limit} bytes at most.", headers={"Connection": "close"})
+
+
+def _require_plain(codings: Sequence[str]) -> None:
+    said = {each.strip().lower() for value in codings for each in value.split(",")}
+    if not said <= {"", "identity"}:
+        raise UnsupportedMediaType(
+            "Send the body as it is, without the header Content-Encoding: none is unpacked.",
+            errors=[
+                FieldError(parameter="Content-Encoding", message="must be identity, or left out")
+            ],
+            headers={"Accept-Encoding": "identity"},
+        )
 
 
 def _require_json(content_types: Sequence[str]) -> None:

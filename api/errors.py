@@ -158,7 +158,8 @@ class BodyTooLarge(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """A body needs the header `Content-Type: application/json`, and UTF-8 as its encoding."""
+    """A body needs the header `Content-Type: application/json`, UTF-8 as its encoding, and no
+    `Content-Encoding`."""
 
     status = 415
     slug = "unsupported-media-type"

@@ -12,6 +12,8 @@ from msgspec import inspect
 FORM_UNSAID: Final = "of the form that the API reference states"
 """Said of a pattern whose type has no words of its own."""
 
+NULL: Final = "null"
+
 
 @lru_cache(1024)
 def expected(annotation: object) -> str:
@@ -36,7 +38,9 @@ def _said(kind: inspect.Type) -> str:
             )
             return notes.right or _with_example(kind.type, notes)
         case inspect.UnionType(types=types):
-            return " or ".join(_said(each) for each in types)
+            # Null comes first: behind an example it would read as part of that.
+            said = [_said(each) for each in types if not isinstance(each, inspect.NoneType)]
+            return " or ".join([NULL] * (len(said) < len(types)) + said)
         case _:
             return _plain(kind)
 
@@ -73,7 +77,7 @@ def _plain(kind: inspect.Type) -> str:
 
 _FIXED: Mapping[type[inspect.Type], str] = {
     inspect.BoolType: "true or false",
-    inspect.NoneType: "null",
+    inspect.NoneType: NULL,
     inspect.UUIDType: "a UUID",
     inspect.DateType: "a date such as 2026-11-22",
     inspect.DateTimeType: "a date and time with its offset, such as 2026-11-22T09:00:00-07:00",

@@ -17,7 +17,7 @@ import msgspec
 from litestar import Request
 
 from api.errors import FieldError, InvalidParameter, Problem, UnknownParameter
-from api.expected import expected
+from api.expected import NULL, expected
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -162,7 +162,7 @@ def parameters_of(kind: type[msgspec.Struct]) -> Mapping[str, Parameter]:
 
 
 def _words(annotation: Any) -> str:
-    return expected(annotation).removesuffix(" or null")
+    return expected(annotation).removeprefix(f"{NULL} or ")
 
 
 def _without_none(info: msgspec.inspect.Type) -> msgspec.inspect.Type:

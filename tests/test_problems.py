@@ -136,9 +136,9 @@ def test_messages_say_what_would_be_right() -> None:
     assert {error.pointer: error.message for error in caught.value.errors} == {
         "/name": "must be text of 1 to 20 characters",
         "/parts/0/colour": "must be one of red, blue",
-        "/parts/0/weight": "must be a number from 0 to 10 or null",
-        "/at": "must be a date and time with its offset, such as 2026-11-22T09:00:00-07:00 or null",
-        "/on": "must be a date such as 2026-11-22 or null",
+        "/parts/0/weight": "must be null or a number from 0 to 10",
+        "/at": "must be null or a date and time with its offset, such as 2026-11-22T09:00:00-07:00",
+        "/on": "must be null or a date such as 2026-11-22",
     }
 
 
@@ -278,6 +278,30 @@ async def test_only_json_in_utf8_is_read(edge: Client, content_type: str, status
         assert response.status_code == 201, response.text
     else:
         assert problem_of(response, 415)["type"] == "/problems/unsupported-media-type"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
+async def test_a_body_that_is_packed_is_refused_by_its_header(edge: Client, coding: str) -> None:
+    headers = {**JSON, "Content-Encoding": coding}
+    response = await edge.post("/probe/things", content=b'{"name": "x"}', headers=headers)
+    body = problem_of(response, 415)
+    assert "Content-Encoding" in body["detail"]
+    assert body["errors"][0]["parameter"] == "Content-Encoding"
+    assert coding == "x" or coding not in response.text
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+async def test_a_body_that_says_that_it_is_not_packed_is_read(edge: Client, coding: str) -> None:
+    headers = {**JSON, "Content-Encoding": coding}
+    response = await edge.post("/probe/things", content=b'{"name": "x"}', headers=headers)
+    assert response.status_code == 201
+
+
+async def test_a_body_that_is_missing_is_said_to_be(edge: Client) -> None:
+    for headers in ({}, {"Content-Type": "text/plain"}, JSON):
+        body = problem_of(await edge.post("/probe/things", headers=headers), 400)
+        assert body["type"] == "/problems/invalid-body"
+        assert body["errors"] == [{"message": "is missing; send JSON", "pointer": ""}]
 
 
 async def test_a_body_at_the_limit_is_read_and_one_beyond_is_not(edge: Client) -> None:

@@ -86,13 +86,15 @@ def read_target(url: str, *, allow_private: bool) -> Target:
     if scheme != "https" and not allow_private:
         raise UrlRefused("a URL that begins with https://")
     if "@" in authority:
-        raise UrlRefused("without user name and password: put a token into the path or the query")
+        raise UrlRefused(
+            "a URL without user name and password: put a token into the path or the query"
+        )
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None:
         raise UrlRefused("a URL with a host name and, at most, a port behind it")
     port = int(parts[2] or (443 if scheme == "https" else 80))
     if port not in (_ANY_PORT if allow_private else _HIGH_PORTS) and port != 443:
-        raise UrlRefused("on port 443 or one from 1024 to 65535")
+        raise UrlRefused("a URL on port 443 or one from 1024 to 65535")
     return Target(
         scheme=scheme,
         host=_host(parts[1].lower(), allow_private=allow_private),
@@ -106,27 +108,31 @@ def _host(text: str, *, allow_private: bool) -> str:
         try:
             address: IPv4Address | IPv6Address = IPv6Address(text[1:-1])
         except ValueError:
-            raise UrlRefused("with a valid IPv6 address in the brackets") from None
+            raise UrlRefused("a URL with a valid IPv6 address in the brackets") from None
     elif _NUMBER.fullmatch(text.rpartition(".")[2]):
         # Resolvers take 127.1, 0x7f000001 and 0177.0.0.1 for addresses; this takes only four
         # decimal numbers, none with a zero in front.
         try:
             address = IPv4Address(text)
         except ValueError:
-            raise UrlRefused("with a name, or an IPv4 address as four decimal numbers") from None
+            raise UrlRefused(
+                "a URL with a name, or with an IPv4 address as four decimal numbers"
+            ) from None
     else:
         return _name(text, allow_private=allow_private)
     if not allow_private and not is_public(address):
-        raise UrlRefused("with a name or address of the public internet")
+        raise UrlRefused("a URL with a name or address of the public internet")
     return str(address)
 
 
 def _name(text: str, *, allow_private: bool) -> str:
     labels = text.split(".")
     if len(text) > _LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in labels):
-        raise UrlRefused("with a host name of letters, digits, hyphens and dots (xn--… for others)")
+        raise UrlRefused(
+            "a URL with a host name of letters, digits, hyphens and dots (xn--… for others)"
+        )
     if not allow_private and (len(labels) == 1 or labels[-1] == "localhost"):
-        raise UrlRefused("with a full host name, such as hooks.example.com")
+        raise UrlRefused("a URL with a full host name, such as hooks.example.com")
     return text
 
 
