@@ -208,7 +208,8 @@ async def _follow(state: State, settled: asyncio.Event) -> None:
         tasks.create_task(follower.run())
         tasks.create_task(state.sharing.run())
         await follower.first_try.wait()
-        settled.set()
+        if not follower.loaded.is_set():
+            settled.set()
         await follower.loaded.wait()
         # Seconds at the very first start, when nothing compiled is kept yet: not for a referrer.
         await asyncio.to_thread(compile_ahead, state.clock.now())
