@@ -50,6 +50,11 @@ class Detail(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The directory that matching went by."""
 
 
+def said_with(text: str | None) -> Detail | None:
+    """What somebody added to a step, if they did."""
+    return None if text is None else Detail(text=text)
+
+
 def place_of(referral_id: UUID, version: int) -> str:
     """The row that a detail is sealed into."""
     return f"{referral_id}/{version}"

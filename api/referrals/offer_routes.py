@@ -29,10 +29,10 @@ from api.referrals.access import (
     plain_headers,
     services_of,
 )
-from api.referrals.details import Detail
+from api.referrals.details import Detail, said_with
 from api.referrals.lifecycle.events import Accepted, Asked, Declined
 from api.referrals.listing import OffersQuery
-from api.referrals.schemas import AskWrite, DeclineWrite
+from api.referrals.schemas import AskWrite, DeclineWrite, NoteWrite
 from api.referrals.service import Doing
 from api.referrals.views import OfferPage, OfferView
 from db.referral_rows import OfferRow
@@ -94,14 +94,25 @@ async def read_offer(
     status_code=200,
     guards=[clinics_only],
     security=NEEDS_KEY,
-    opt=documented(request_headers=["If-Match"], response_headers=ANSWER_HEADERS),
+    opt=documented(
+        body_example={"note": "We call the patient within two days."},
+        request_headers=["If-Match"],
+        response_headers=ANSWER_HEADERS,
+    ),
     responses=_RESPONSES,
 )
 async def accept_offer(
-    offer: OfferId, request: PlainRequest, caller: NamedDependency[Caller]
+    offer: OfferId,
+    request: PlainRequest,
+    caller: NamedDependency[Caller],
+    data: Annotated[NoteWrite | None, Body(description="A word to go with it")] = None,
 ) -> Response[OfferView]:
     offer_id = offer_id_of(offer)
-    doing = Doing(event=Accepted(offer_id=offer_id), action=AuditAction.OFFER_ACCEPTED)
+    doing = Doing(
+        event=Accepted(offer_id=offer_id),
+        action=AuditAction.OFFER_ACCEPTED,
+        detail=said_with(data and data.note),
+    )
     return await _by_clinic(offer, request, caller, doing)
 
 
@@ -130,7 +141,7 @@ async def decline_offer(
     doing = Doing(
         event=Declined(offer_id=offer_id, reason=data.reason),
         action=AuditAction.OFFER_DECLINED,
-        detail=None if data.note is None else Detail(text=data.note),
+        detail=said_with(data.note),
         reason=data.reason,
     )
     return await _by_clinic(offer, request, caller, doing)

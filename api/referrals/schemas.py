@@ -228,6 +228,14 @@ class RouteWrite(_Written, frozen=True):
     preferences: PreferencesPatch | UnsetType = UNSET
 
 
+class CancelWrite(_Written, frozen=True):
+    reason: Annotated[Prose, Meta(description="For the clinic that has it")] | None = None
+
+
+class NoteWrite(_Written, frozen=True):
+    note: Annotated[Prose, Meta(description="For the referrer")] | None = None
+
+
 class ScheduleWrite(_Written, frozen=True):
     at: Annotated[Moment, Meta(description="When the first visit is")]
 

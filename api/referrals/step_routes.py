@@ -29,7 +29,7 @@ from api.referrals.access import (
     referral_id_of,
     services_of,
 )
-from api.referrals.details import Detail
+from api.referrals.details import Detail, said_with
 from api.referrals.lifecycle.events import (
     Answered,
     Cancelled,
@@ -43,8 +43,10 @@ from api.referrals.lifecycle.events import (
 )
 from api.referrals.schemas import (
     AnswerWrite,
+    CancelWrite,
     CompleteWrite,
     ConfirmScreeningWrite,
+    NoteWrite,
     ReturnWrite,
     RouteWrite,
     ScheduleWrite,
@@ -76,13 +78,20 @@ def _documented(body: object = None) -> dict[str, object]:
     status_code=200,
     guards=[needs(SEND)],
     security=NEEDS_KEY,
-    opt=_documented(),
-    responses=_RESPONSES,
+    opt=_documented({"reason": "The patient has moved away."}),
+    responses=_AND_GONE,
 )
 async def cancel_referral(
-    referral: ReferralId, request: PlainRequest, caller: NamedDependency[Caller]
+    referral: ReferralId,
+    request: PlainRequest,
+    caller: NamedDependency[Caller],
+    data: Annotated[CancelWrite | None, Body(description="Why, if you like")] = None,
 ) -> Response[ReferralView]:
-    doing = Doing(event=Cancelled(), action=AuditAction.REFERRAL_CANCELLED)
+    doing = Doing(
+        event=Cancelled(),
+        action=AuditAction.REFERRAL_CANCELLED,
+        detail=said_with(data and data.reason),
+    )
     return await _by_referrer(referral, request, caller, doing)
 
 
@@ -204,13 +213,18 @@ async def schedule_visit(
     status_code=200,
     guards=[clinics_only],
     security=NEEDS_KEY,
-    opt=_documented(),
-    responses=_RESPONSES,
+    opt=_documented({"note": "We could not reach the patient by telephone."}),
+    responses=_AND_GONE,
 )
 async def report_no_show(
-    referral: ReferralId, request: PlainRequest, caller: NamedDependency[Caller]
+    referral: ReferralId,
+    request: PlainRequest,
+    caller: NamedDependency[Caller],
+    data: Annotated[NoteWrite | None, Body(description="A word to go with it")] = None,
 ) -> Response[ReferralView]:
-    doing = Doing(event=NoShow(), action=AuditAction.VISIT_MISSED)
+    doing = Doing(
+        event=NoShow(), action=AuditAction.VISIT_MISSED, detail=said_with(data and data.note)
+    )
     return await _by_owner(referral, request, caller, doing)
 
 
@@ -222,13 +236,18 @@ async def report_no_show(
     status_code=200,
     guards=[clinics_only],
     security=NEEDS_KEY,
-    opt=_documented(),
-    responses=_RESPONSES,
+    opt=_documented({"note": "Six sessions are planned."}),
+    responses=_AND_GONE,
 )
 async def start_treatment(
-    referral: ReferralId, request: PlainRequest, caller: NamedDependency[Caller]
+    referral: ReferralId,
+    request: PlainRequest,
+    caller: NamedDependency[Caller],
+    data: Annotated[NoteWrite | None, Body(description="A word to go with it")] = None,
 ) -> Response[ReferralView]:
-    doing = Doing(event=Started(), action=AuditAction.TREATMENT_STARTED)
+    doing = Doing(
+        event=Started(), action=AuditAction.TREATMENT_STARTED, detail=said_with(data and data.note)
+    )
     return await _by_owner(referral, request, caller, doing)
 
 
@@ -279,7 +298,7 @@ async def return_referral(
     doing = Doing(
         event=Returned(reason=data.reason),
         action=AuditAction.REFERRAL_RETURNED,
-        detail=None if data.note is None else Detail(text=data.note),
+        detail=said_with(data.note),
         reason=data.reason,
     )
     return await _by_owner(referral, request, caller, doing)
