@@ -185,7 +185,9 @@ async def _services(app: Litestar) -> AsyncGenerator[None]:
     jobs: Jobs | None = state.jobs
     try:
         if jobs is not None:
-            await jobs.open(state.follower.loaded)
+            # Not while the matching is compiled, which holds up the answers of the database until
+            # it seems to be out of reach.
+            await jobs.open(state.doors.opened)
         # So that the first caller of a healthy service is not told to come again.
         with suppress(TimeoutError):
             async with asyncio.timeout(_HEAD_START_SECONDS):
