@@ -40,7 +40,10 @@ def _said(kind: inspect.Type) -> str:
         case inspect.UnionType(types=types):
             # Null comes first: behind an example it would read as part of that.
             said = [_said(each) for each in types if not isinstance(each, inspect.NoneType)]
-            return " or ".join([NULL] * (len(said) < len(types)) + said)
+            text = " or ".join(said)
+            if len(said) == len(types):
+                return text
+            return f"{NULL}, {text}" if text == _FIXED[inspect.BoolType] else f"{NULL} or {text}"
         case _:
             return _plain(kind)
 

@@ -162,7 +162,7 @@ def parameters_of(kind: type[msgspec.Struct]) -> Mapping[str, Parameter]:
 
 
 def _words(annotation: Any) -> str:
-    return expected(annotation).removeprefix(f"{NULL} or ")
+    return expected(annotation).removeprefix(f"{NULL} or ").removeprefix(f"{NULL}, ")
 
 
 def _without_none(info: msgspec.inspect.Type) -> msgspec.inspect.Type:

@@ -48,6 +48,15 @@ def test_no_text_holds_what_is_invisible_or_turns_the_direction(hidden: str) -> 
         assert {error.message for error in refused.value.errors} == {right}
 
 
+def test_what_may_be_null_says_so_before_the_rest() -> None:
+    with pytest.raises(InvalidBody) as refused:
+        read(organization=1, telehealth=1)
+    said = {error.pointer: error.message for error in refused.value.errors}
+    assert said["/organization"].startswith("must be null or text of 1 to 200 characters")
+    assert said["/organization"].endswith("change the direction")
+    assert said["/telehealth"] == "must be null, true or false"
+
+
 @pytest.mark.parametrize("name", ["\u200d", "\u200c\u200d", "\u00a0", "\u3000", "\u2003 \u200c"])
 def test_a_text_has_something_to_see(name: str) -> None:
     with pytest.raises(InvalidBody):
