@@ -15,7 +15,7 @@ NAMES: Final = {
     "api.directory.schemas.Registration": "Registration",
     "api.directory.schemas.Source": "ProfileSource",
     "api.referrals.document.Registration": "ReferrerRegistration",
-    "api.referrals.matching.Suggestion": "MatchSuggestion",
+    "api.referrals.matching.matching.Suggestion": "MatchSuggestion",
     "api.referrals.screening.CrisisLine": "CrisisLine",
     "api.search.schemas.Suggestion": "SearchSuggestion",
 }
