@@ -32,9 +32,9 @@ from api.referrals.lifecycle.clocks import Clocks
 from api.referrals.routing import route
 from api.referrals.saving import insert
 from api.referrals.sealing.sealing import Sealer
-from api.referrals.service import clinic_changed, clinic_full, strike
 from api.referrals.step import Case, ReferralServices, Who
 from api.referrals.tracking import tracking_url
+from api.referrals.unattended import clinic_changed, clinic_full, strike
 from api.search.follower import Follower
 from api.search.places import Places
 from api.settings import Settings

@@ -15,7 +15,7 @@ from api.directory.profile import read_provenance, written
 from api.directory.step import locked_step
 from api.directory.writing import Outcome, append_tombstone, load, write_batch
 from api.referrals.jobs.workers import Reach
-from api.referrals.service import strike
+from api.referrals.unattended import strike
 from db.errors import DatabaseUnavailable
 from db.queries.sweeps import begin_duty, claim_due_referrals
 from db.states import Accepting, ClinicStatus

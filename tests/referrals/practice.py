@@ -12,8 +12,8 @@ from litestar import Litestar
 
 from api.keyring import Keyring
 from api.keys.service import KeyMaker
-from api.referrals.service import strike
 from api.referrals.step import ReferralServices
+from api.referrals.unattended import strike
 from db.pool import Pool
 from tests.directory.clinics import FULL, body
 from tests.keys.clocks import HandClock

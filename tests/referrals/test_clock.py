@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from api.referrals.service import clinic_changed, clinic_full
+from api.referrals.unattended import clinic_changed, clinic_full
 from db.queries.changes import changes_after
 from tests.referrals.practice import Json, Practice, flags
 

@@ -20,9 +20,9 @@ from api.referrals.jobs.responsiveness import EVERY_SECONDS, measure_all
 from api.referrals.jobs.sweeper import Sweeper
 from api.referrals.jobs.workers import Workers
 from api.referrals.sealing.erasure import erase_expired
-from api.referrals.service import clinic_changed, clinic_full, strike
 from api.referrals.step import ReferralServices
 from api.referrals.tracking import tracking_url
+from api.referrals.unattended import clinic_changed, clinic_full, strike
 from api.settings import Settings
 from db.pool import Limits, Pool
 from db.roles import WORKER
