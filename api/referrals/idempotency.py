@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from api.errors import InvalidParameter
 from api.keyring import Keyring
 from api.referrals.errors import IdempotencyKeyMissing, IdempotencyKeyReused, PatientErased
 from api.referrals.sealing.digests import key_digest, request_digest, same_digest
@@ -50,9 +51,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 def request_of(
     keyring: Keyring, principal: str, header: str | None, operation: str, body: msgspec.Struct
 ) -> Request:
-    """Raises IdempotencyKeyMissing."""
-    if header is None or not _KEY.fullmatch(header):
+    """Raises IdempotencyKeyMissing, InvalidParameter."""
+    if header is None:
         raise IdempotencyKeyMissing
+    if not _KEY.fullmatch(header):
+        raise InvalidParameter.named("Idempotency-Key", "it must be 1 to 255 visible characters")
     return Request(
         key_hash=key_digest(keyring, principal, header),
         request_hash=request_digest(keyring, operation, body),

@@ -195,11 +195,22 @@ async def test_a_dry_run_names_what_would_stop_it(practice: Practice) -> None:
 # Idempotency
 
 
-@pytest.mark.parametrize("name", [None, "", "x" * 256, "tab\there"])
-async def test_a_referral_needs_a_name_of_its_own(practice: Practice, name: str | None) -> None:
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (None, "idempotency-key-missing"),
+        ("", "invalid-parameter"),
+        ("x" * 256, "invalid-parameter"),
+        ("tab\there", "invalid-parameter"),
+    ],
+)
+async def test_a_referral_needs_a_name_of_its_own(
+    practice: Practice, name: str | None, problem: str
+) -> None:
     answer = await practice.call("POST", "/v1/referrals", referral(), idempotency=name)
     assert answer.status_code == 400
-    assert answer.json()["type"] == "/problems/idempotency-key-missing"
+    assert answer.json()["type"] == f"/problems/{problem}"
+    assert answer.json()["errors"][0]["parameter"] == "Idempotency-Key"
     assert await rows(practice) == 0
 
 
