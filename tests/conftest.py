@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from api.clock import SystemClock
+from api.referrals.matching.candidates import compile_ahead
 from db.connection import Connection
 from db.embedded import EmbeddedPostgres
 from db.migrate import migrate
@@ -57,6 +59,12 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled() -> None:
+    """In a fresh checkout compiling takes longer than a test waits for a service to be ready."""
+    compile_ahead(SystemClock().now())
 
 
 @pytest.fixture(scope="session")
